@@ -1,0 +1,37 @@
+# `make demo` and `make test` are all a new user needs; both set up the environment first.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: demo test check bench docs lock clean
+
+$(STAMP): constraints.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $(STAMP)
+
+demo: $(STAMP)
+	$(BIN)/roadrisk demo $(ARGS)
+
+test: $(STAMP) check
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+bench: $(STAMP)
+	$(BIN)/python -m tests.benches $(NAME)
+
+docs: $(STAMP)
+	$(BIN)/roadrisk docs
+
+# The constraints are compiled by uv, which only this target needs.
+lock:
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet --output-file constraints.txt
+
+clean:
+	rm -rf var dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

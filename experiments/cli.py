@@ -1,0 +1,50 @@
+"""`roadrisk experiment` and `roadrisk demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import click
+
+from registry.output import emit, progress
+from registry.settings import Settings
+
+FRENCH_PAGE: Final = "docs/studies/french-mtpl.md"
+
+
+@click.group()
+def experiment() -> None:
+    """Run a study on real public data: ours beside the published figures."""
+
+
+@experiment.command("french-mtpl")
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), default=None,
+              help="Folder of the real data; by default ROADRISK_REAL_DATA_DIR.")
+@click.option("--register/--no-register", default=True, show_default=True,
+              help="Register and promote the bundle, so that the service serves it.")
+@click.option("--page", type=click.Path(path_type=Path, dir_okay=False), default=None, is_flag=False,
+              flag_value=FRENCH_PAGE, help=f"Write the page and the result beside it; without a value {FRENCH_PAGE}.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def french_mtpl_command(data: Path | None, register: bool, page: Path | None, as_json: bool) -> None:
+    """French motor third-party liability: claim frequency and pure premium under the published protocols."""
+    from experiments.french_mtpl import french_mtpl
+    from experiments.results import render, write_page
+
+    with progress("french-mtpl") as tell:
+        result = french_mtpl(Settings(), data=data, register=register, progress=tell)
+    if page is not None:
+        write_page(result, page)
+    emit(result, as_json, render)
+
+
+@click.command()
+@click.option("--preset", type=click.Choice(["tiny", "demo", "province"]), default="demo", show_default=True,
+              help="Size of the simulated province.")
+@click.option("--exit", "exit_after", is_flag=True, help="End after the calls instead of leaving the service up.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def demo(preset: str, exit_after: bool, as_json: bool) -> None:
+    """Simulate, ingest, train, promote, serve and score: the whole house in one walk."""
+    from experiments.demo import run_demo
+
+    run_demo(Settings(), preset=preset, exit_after=exit_after, as_json=as_json)

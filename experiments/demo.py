@@ -1,0 +1,136 @@
+"""The demonstration: from nothing to four explained scores, through the same functions that the commands call."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from registry.output import ProgressCallback, emit, progress
+from registry.products import PRODUCTS
+from registry.settings import Settings
+
+APPROVER: Final = "demo"
+REASON: Final = "first model of the demonstration on simulated data"
+
+
+@dataclass
+class Walk:
+    """What the demonstration has done so far.
+
+    Parameters
+    ----------
+    settings
+        Where everything lies.
+    preset
+        Size of the simulated province.
+    seconds
+        Step -> seconds.
+    models
+        Product -> version and digest that went live.
+    """
+
+    settings: Settings
+    preset: str
+    seconds: dict[str, float] = field(default_factory=dict)
+    models: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def step(self, name: str, do: Callable[[ProgressCallback], None]) -> None:
+        """Run one step under a progress bar and note how long it took."""
+        started = time.monotonic()
+        with progress(f"{name:<12}") as report:
+            do(report)
+            report("done", 1.0)
+        self.seconds[name] = round(time.monotonic() - started, 1)
+
+
+def run_demo(settings: Settings, *, preset: str, exit_after: bool, as_json: bool) -> None:
+    """Walk through the whole house and show four explained scores.
+
+    Running it again takes up what stands: the same province is not simulated twice and the same model is not promoted
+    twice.
+    """
+    from experiments.demo_service import call_products, render_walk, running_service
+
+    walk = Walk(settings, preset)
+    prepare(walk)
+    with running_service(settings, keep=not exit_after) as service:
+        walk.seconds["serve"] = service.start_s
+        answers = call_products(service.url, settings)
+    result = {
+        "simulated": True, "preset": preset, "seconds": walk.seconds, "models": walk.models, "answers": answers,
+        "service": None if exit_after else {"url": service.url, "pid": service.pid},
+    }
+    emit(result, as_json, render_walk)
+
+
+def prepare(walk: Walk) -> None:
+    """Do everything up to a loaded online store and promoted models."""
+    from registry.signing import init_keys
+
+    init_keys(walk.settings.keys_dir)
+    walk.step("simulate", lambda report: _simulate(walk, report))
+    walk.step("ingest", lambda report: _ingest(walk, report))
+    walk.step("features", lambda report: _features(walk, report))
+    for product_id in PRODUCTS:
+        walk.step(f"train {product_id}", lambda report, product_id=product_id: _train(walk, product_id, report))
+    walk.step("materialise", lambda report: _materialise(walk, report))
+
+
+def _simulate(walk: Walk, report: ProgressCallback) -> None:
+    from features.simulation.presets import PRESETS
+    from features.simulation.province import simulate_province
+
+    settings, marker = walk.settings, walk.settings.home / "province.json"
+    wanted = {"preset": walk.preset, "seed": settings.seed}
+    if marker.exists() and json.loads(marker.read_text()) == wanted:
+        return
+    simulate_province(
+        PRESETS[walk.preset], seed=settings.seed, outbox=settings.outbox_dir, truth=settings.truth_dir, progress=report
+    )
+    marker.write_text(json.dumps(wanted))
+
+
+def _ingest(walk: Walk, report: ProgressCallback) -> None:
+    from features.landing import ingest_inbox
+    from features.warehouse import Warehouse
+    from registry.signing import PSEUDONYM_KEY, read_secret
+
+    settings = walk.settings
+    key = read_secret(settings.keys_dir, PSEUDONYM_KEY)
+    for _ in ingest_inbox(settings.outbox_dir, Warehouse(settings.warehouse_dir), key, progress=report):
+        pass
+
+
+def _features(walk: Walk, report: ProgressCallback) -> None:
+    from features.build import build_features
+    from features.retrieval import apply_store
+
+    build_features(walk.settings, simulated=True, progress=lambda label, share: report(label, 0.9 * share))
+    report("register with Feast", 0.9)
+    apply_store(walk.settings)
+
+
+def _train(walk: Walk, product_id: str, report: ProgressCallback) -> None:
+    from registry.promotion import live, promote
+    from training.pipeline import train_product
+    from training.products import task_for, training_frame
+
+    settings = walk.settings
+    report("point-in-time join", 0.0)
+    frame, snapshot = training_frame(product_id, settings)
+    trained = train_product(task_for(product_id), frame, settings=settings, snapshot=snapshot, progress=report)
+    assert trained.version is not None, "train_product registers unless told otherwise"
+    now_live = live(settings).get(product_id)
+    if now_live is None or now_live.digest != trained.digest:
+        promote(settings, product_id, trained.version, approver=APPROVER, reason=REASON, at=datetime.now(UTC))
+    walk.models[product_id] = {"version": trained.version, "digest": trained.digest}
+
+
+def _materialise(walk: Walk, report: ProgressCallback) -> None:
+    from features.retrieval import materialise
+
+    materialise(walk.settings, progress=report)

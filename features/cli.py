@@ -1,0 +1,130 @@
+"""The commands of this floor: simulate the province, take deliveries in, build and load features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
+DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would be done and write nothing.")
+
+
+@click.command()
+@click.option("--preset", type=click.Choice(["tiny", "demo", "province"]), default="demo", show_default=True)
+@click.option("--seed", type=int, help="Seed of everything random; the setting ROADRISK_SEED by default.")
+@DRY_RUN
+@JSON_OPTION
+def simulate(preset: str, seed: int | None, dry_run: bool, as_json: bool) -> None:
+    """Simulate the province and write its deliveries (simulated data with known truth)."""
+    from features.simulation.presets import PRESETS
+    from features.simulation.province import simulate_province
+    from registry.output import emit, progress, record
+    from registry.settings import Settings
+
+    settings = Settings()
+    chosen = PRESETS[preset]
+    if dry_run:
+        emit({"preset": preset, "outbox": str(settings.outbox_dir), "written": False}, as_json, record)
+        return
+    with progress("simulate") as report:
+        summary = simulate_province(
+            chosen, seed=settings.seed if seed is None else seed, outbox=settings.outbox_dir, truth=settings.truth_dir,
+            progress=report,
+        )
+    emit(
+        {"preset": preset, "simulated": True, "outbox": str(settings.outbox_dir), "rows": summary.rows},
+        as_json, lambda found: record(found["rows"], title=f"simulated rows by resource ({preset})"),
+    )
+
+
+@click.command()
+@click.option("--from", "inbox", type=click.Path(path_type=Path), help="Inbox; the simulated outbox by default.")
+@DRY_RUN
+@JSON_OPTION
+def ingest(inbox: Path | None, dry_run: bool, as_json: bool) -> None:
+    """Take deliveries in: validate, pseudonymise, commit. Each enters whole or not at all; again changes nothing."""
+    from features.landing import ingest_inbox
+    from features.warehouse import Warehouse
+    from registry.output import emit, progress
+    from registry.settings import Settings
+    from registry.signing import PSEUDONYM_KEY, read_secret
+
+    settings = Settings()
+    key = read_secret(settings.keys_dir, PSEUDONYM_KEY)
+    counts: dict[str, dict[str, int]] = {}
+    with progress("ingest") as report:
+        warehouse = Warehouse(settings.warehouse_dir)
+        for outcome in ingest_inbox(inbox or settings.outbox_dir, warehouse, key, progress=report, dry_run=dry_run):
+            entry = counts.setdefault(outcome.path.parent.name, {"new": 0, "known": 0, "rows": 0, "quarantined": 0})
+            if outcome.manifest is None:
+                entry["known"] += 1
+            else:
+                entry["new"] += 1
+                entry["rows"] += outcome.manifest.rows
+                entry["quarantined"] += outcome.manifest.quarantined
+    emit({"dry_run": dry_run, "resources": counts}, as_json, lambda found: _delivery_table(found["resources"]))
+
+
+def _delivery_table(resources: dict[str, dict[str, int]]) -> RenderableType:
+    from registry.output import table
+
+    columns = ("new", "known", "rows", "quarantined")
+    rows = [[name, *(counts[column] for column in columns)] for name, counts in resources.items()]
+    return table(("resource", *columns), rows, title="deliveries by resource")
+
+
+@click.group()
+def features() -> None:
+    """Build point-in-time features, register them with Feast, load the online store."""
+
+
+@features.command()
+@click.option("--real", is_flag=True, help="The warehouse holds real data, not the simulated province.")
+@JSON_OPTION
+def build(real: bool, as_json: bool) -> None:
+    """Compute feature and label tables at monthly cut-offs."""
+    from features.build import build_features
+    from registry.output import emit, progress, record
+    from registry.settings import Settings
+
+    with progress("features") as report:
+        snapshot = build_features(Settings(), simulated=not real, progress=report)
+    emit(
+        {
+            "digest": snapshot.digest, "as_of": snapshot.as_of, "cutoffs": len(snapshot.cutoffs),
+            "rows": {name: rows for name, (rows, _) in snapshot.tables.items()},
+        },
+        as_json, lambda found: record(found["rows"], title=f"feature tables as of {found['as_of']}"),
+    )
+
+
+@features.command()
+@JSON_OPTION
+def apply(as_json: bool) -> None:
+    """Register entities, views and services with Feast."""
+    from features.retrieval import apply_store
+    from registry.output import emit, record
+    from registry.settings import Settings
+
+    store = apply_store(Settings())
+    views = sorted(view.name for view in store.list_feature_views())
+    services = sorted(service.name for service in store.list_feature_services())
+    emit({"views": views, "services": services}, as_json, record)
+
+
+@features.command()
+@JSON_OPTION
+def materialise(as_json: bool) -> None:
+    """Load the newest feature rows into the online store."""
+    from features.retrieval import materialise as load
+    from registry.output import emit, progress, record
+    from registry.settings import Settings
+
+    with progress("materialise") as report:
+        snapshot = load(Settings(), progress=report)
+    emit({"as_of": snapshot.as_of, "digest": snapshot.digest}, as_json, record)

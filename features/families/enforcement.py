@@ -1,0 +1,162 @@
+"""Enforcement cases of vehicles and of enterprises, counted as they were known and still stood at the cut-off.
+
+A case counts for the operator named as a party; where none is named, for the holder of the vehicle's transport permit at
+the cut-off. Cases without punishment (不予行政处罚) and withdrawn ones are no findings and never count.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from features.families.base import Family
+from features.families.vehicle_profile import days_between, fleet
+from registry.codes import CASE_SEVERITY
+from registry.entities import ENTERPRISE, VEHICLE
+from registry.feature_spec import Feature
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+    from features.known import Known
+
+WINDOW_D: Final = 365
+RECENT_D: Final = 90
+OVERLOAD_REASONS: Final = ("C11", "C12", "C13")
+MAINTENANCE_REASONS: Final = ("C09", "C10", "C15")
+SERIOUS_REASONS: Final = tuple(reason for reason, severity in CASE_SEVERITY.items() if severity in ("VSI", "MSI"))
+"""Case reasons that count as serious outcomes. [A] severity classes."""
+_CASE, _CASE_VEHICLE = "enforcement_case", "case_vehicle"
+_RESOURCES: Final = (_CASE, _CASE_VEHICLE, "vehicle_transport_permit")
+
+
+def cases(known: Known) -> ir.Table:
+    """Return standing cases of the last year at each cut-off with the vehicle and the operator they count for."""
+    return known.shared("cases", _cases)
+
+
+def _cases(known: Known) -> ir.Table:
+    columns = ["case_id", "enterprise_id", "case_reason", "fine_cny", "overload_ratio", "not_punish"]
+    found = known.at_cutoffs(_CASE, columns, days=WINDOW_D)
+    found = found.filter(~found.not_punish).drop("not_punish", "arrived_at")
+    plates = known.at_cutoffs(_CASE_VEHICLE, ["case_id", "plate_id"], days=WINDOW_D + 60)
+    plates = plates.select("case_id", "plate_id", "cutoff").distinct(on=["case_id", "cutoff"], keep="first")
+    holders = fleet(known).select("plate_id", "cutoff", VEHICLE.id_column, holder_id="enterprise_id")
+    joined = found.left_join(plates, ["case_id", "cutoff"], rname="p_{name}")
+    joined = joined.left_join(holders, ["plate_id", "cutoff"], rname="h_{name}")
+    return joined.select(
+        "cutoff", "case_id", "case_reason", "fine_cny", "overload_ratio", "event_time", VEHICLE.id_column,
+        enterprise_id=joined.enterprise_id.coalesce(joined.holder_id),
+    )
+
+
+def _counts(rows: ir.Table) -> dict[str, ir.Value]:
+    import ibis
+
+    recent = rows.event_time >= rows.cutoff - ibis.interval(days=RECENT_D)
+    return {
+        "n_case_365d": rows.count().cast("float64"),
+        "n_case_90d": recent.sum().cast("float64"),
+        "n_overload_365d": rows.case_reason.isin(OVERLOAD_REASONS).sum().cast("float64"),
+        "n_serious_365d": rows.case_reason.isin(SERIOUS_REASONS).sum().cast("float64"),
+        "n_maintenance_case_365d": rows.case_reason.isin(MAINTENANCE_REASONS).sum().cast("float64"),
+        "fine_cny_365d": rows.fine_cny.sum(),
+        "max_overload_ratio_365d": rows.overload_ratio.max(),
+        "last_case": rows.event_time.max(),
+    }
+
+
+def _vehicle(known: Known) -> ir.Table:
+    rows, key = cases(known), [VEHICLE.id_column, "cutoff"]
+    named = rows.filter(rows[VEHICLE.id_column].notnull())
+    counted = named.group_by(key).aggregate(**_counts(named))
+    joined = fleet(known).select(*key).left_join(counted, key, rname="c_{name}")
+    zero = ("n_case_365d", "n_case_90d", "n_overload_365d", "n_serious_365d", "n_maintenance_case_365d", "fine_cny_365d")
+    return joined.select(
+        *key,
+        **{f"vehicle_{name}": joined[name].fill_null(0.0) for name in zero},
+        vehicle_max_overload_ratio_365d=joined.max_overload_ratio_365d,
+        vehicle_last_case_age_d=days_between(joined.last_case, joined.cutoff),
+    )
+
+
+def _enterprise(known: Known) -> ir.Table:
+    rows, key = cases(known), [ENTERPRISE.id_column, "cutoff"]
+    counted = rows.group_by(key).aggregate(**_counts(rows), n_vehicles_overload=_vehicles_with_overload(rows))
+    vehicles = fleet(known)
+    size = vehicles.group_by(key).aggregate(fleet_size=vehicles.count().cast("float64"))
+    joined = size.left_join(counted, key, rname="c_{name}")
+    per_vehicle = {
+        f"{name}_per_vehicle_365d": joined[column].fill_null(0.0) / joined.fleet_size
+        for name, column in (
+            ("case", "n_case_365d"), ("overload", "n_overload_365d"), ("serious_case", "n_serious_365d"),
+            ("maintenance_case", "n_maintenance_case_365d"), ("fine_cny", "fine_cny_365d"),
+        )
+    }
+    return joined.select(
+        *key,
+        **per_vehicle,
+        n_serious_case_365d=joined.n_serious_365d.fill_null(0.0),
+        n_case_90d=joined.n_case_90d.fill_null(0.0),
+        overload_vehicle_share_365d=joined.n_vehicles_overload.fill_null(0.0) / joined.fleet_size,
+        last_case_age_d=days_between(joined.last_case, joined.cutoff),
+    )
+
+
+def _vehicles_with_overload(rows: ir.Table) -> ir.FloatingScalar:
+    count: ir.FloatingScalar = rows[VEHICLE.id_column].nunique(where=rows.case_reason.isin(OVERLOAD_REASONS)).cast("float64")
+    return count
+
+
+_STANDING: Final = "more standing findings never lower the assessed risk"
+
+
+def _adverse(name: str, entity: str, zh: str, en: str, unit: str, code: str, days: int) -> Feature:
+    return Feature(
+        name=name, entity=entity, zh=zh, en=en, group="enforcement", unit=unit, resources=(_CASE, _CASE_VEHICLE),
+        window_d=days, null_rule="zero", monotone=1, monotone_reason=_STANDING, reason_code=code, actionable=True,
+    )
+
+
+def _age(name: str, entity: str) -> Feature:
+    return Feature(
+        name=name, entity=entity, zh="距最近处罚天数", en="days since the last case", group="enforcement", unit="d",
+        resources=(_CASE, _CASE_VEHICLE), window_d=WINDOW_D, reason_code="R01",
+    )
+
+
+VEHICLE_FAMILY: Final = Family(
+    id="vehicle_enforcement", entity=VEHICLE, resources=_RESOURCES, expression=_vehicle,
+    features=(
+        _adverse("vehicle_n_case_365d", "vehicle", "近一年车辆处罚次数", "cases of the vehicle in 365 days", "1", "R01", WINDOW_D),
+        _adverse("vehicle_n_case_90d", "vehicle", "近90日车辆处罚次数", "cases of the vehicle in 90 days", "1", "R01", RECENT_D),
+        _adverse("vehicle_n_overload_365d", "vehicle", "近一年超限次数", "overload cases in 365 days", "1", "R01", WINDOW_D),
+        _adverse("vehicle_n_serious_365d", "vehicle", "近一年严重违法次数", "serious cases in 365 days", "1", "R10", WINDOW_D),
+        _adverse("vehicle_n_maintenance_case_365d", "vehicle", "近一年维护检测类处罚", "maintenance cases in 365 days", "1",
+                 "R06", WINDOW_D),
+        _adverse("vehicle_fine_cny_365d", "vehicle", "近一年罚款金额", "fines in 365 days", "CNY", "R01", WINDOW_D),
+        _adverse("vehicle_max_overload_ratio_365d", "vehicle", "近一年最大超限率", "highest overload ratio in 365 days", "1",
+                 "R01", WINDOW_D),
+        _age("vehicle_last_case_age_d", "vehicle"),
+    ),
+)
+
+ENTERPRISE_FAMILY: Final = Family(
+    id="enterprise_enforcement", entity=ENTERPRISE, resources=_RESOURCES, expression=_enterprise,
+    features=(
+        _adverse("case_per_vehicle_365d", "enterprise", "近一年车均处罚次数", "cases per vehicle in 365 days", "1", "R01",
+                 WINDOW_D),
+        _adverse("overload_per_vehicle_365d", "enterprise", "近一年车均超限次数", "overload cases per vehicle in 365 days", "1",
+                 "R01", WINDOW_D),
+        _adverse("serious_case_per_vehicle_365d", "enterprise", "近一年车均严重违法", "serious cases per vehicle in 365 days",
+                 "1", "R10", WINDOW_D),
+        _adverse("maintenance_case_per_vehicle_365d", "enterprise", "近一年车均维护类处罚",
+                 "maintenance cases per vehicle in 365 days", "1", "R06", WINDOW_D),
+        _adverse("fine_cny_per_vehicle_365d", "enterprise", "近一年车均罚款", "fines per vehicle in 365 days", "CNY", "R01",
+                 WINDOW_D),
+        _adverse("n_serious_case_365d", "enterprise", "近一年严重违法次数", "serious cases in 365 days", "1", "R10", WINDOW_D),
+        _adverse("n_case_90d", "enterprise", "近90日处罚次数", "cases in 90 days", "1", "R01", RECENT_D),
+        _adverse("overload_vehicle_share_365d", "enterprise", "超限车辆占比", "share of vehicles with overload cases", "1",
+                 "R01", WINDOW_D),
+        _age("last_case_age_d", "enterprise"),
+    ),
+)

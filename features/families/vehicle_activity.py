@@ -1,0 +1,113 @@
+"""How a vehicle is driven: positions reduced to days, over the last 30 and 90 days."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from features.families.base import Family
+from features.families.vehicle_profile import fleet
+from registry.entities import VEHICLE
+from registry.feature_spec import Feature
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+    from features.known import Known
+
+LONG_D: Final = 90
+SHORT_D: Final = 30
+_DAY: Final = "vehicle_day"
+_SUMMED: Final = (
+    "distance_km", "drive_h", "night_drive_h", "h_2_5", "n_cont_over_4h", "overspeed_min", "n_alarm_fatigue",
+    "n_alarm_speed", "n_alarm_collision", "n_harsh_brake", "offline_h",
+)
+
+
+def totals(known: Known) -> ir.Table:
+    """Return sums of the daily reductions by vehicle and cut-off; columns end in `_90d` and `_30d`."""
+    return known.shared("activity_totals", _totals)
+
+
+def _totals(known: Known) -> ir.Table:
+    import ibis
+
+    days = known.at_cutoffs(_DAY, ["plate_id", "max_cont_drive_h", "p95_speed_kmh", *_SUMMED], days=LONG_D)
+    recent = days.event_time >= days.cutoff - ibis.interval(days=SHORT_D)
+    sums = {f"{name}_{LONG_D}d": days[name].cast("float64").sum() for name in _SUMMED}
+    sums |= {f"{name}_{SHORT_D}d": days[name].cast("float64").sum(where=recent) for name in ("distance_km", "drive_h")}
+    summed = days.group_by(["plate_id", "cutoff"]).aggregate(
+        **sums,
+        active_days_30d=(days.distance_km > 0).sum(where=recent).cast("float64"),
+        max_cont_drive_h_30d=days.max_cont_drive_h.max(where=recent).cast("float64"),
+        p95_speed_kmh_90d=days.p95_speed_kmh.mean().cast("float64"),
+    )
+    vehicles = fleet(known).select(VEHICLE.id_column, "plate_id", "enterprise_id", "cutoff")
+    return vehicles.inner_join(summed, ["plate_id", "cutoff"]).drop("plate_id")
+
+
+def ratios(table: ir.Table) -> dict[str, ir.Value]:
+    """Return the rates and shares of summed activity; null where there was no driving to divide by."""
+    km, hours = table.distance_km_90d.nullif(0.0), table.drive_h_90d.nullif(0.0)
+    return {
+        "night_share_90d": table.night_drive_h_90d / hours,
+        "h_2_5_share_90d": table.h_2_5_90d / hours,
+        "over_4h_per_100h_90d": table.n_cont_over_4h_90d / hours * 100.0,
+        "overspeed_min_per_100km_90d": table.overspeed_min_90d / km * 100.0,
+        "fatigue_alarm_per_100km_90d": table.n_alarm_fatigue_90d / km * 100.0,
+        "speed_alarm_per_100km_90d": table.n_alarm_speed_90d / km * 100.0,
+        "collision_alarm_per_100km_90d": table.n_alarm_collision_90d / km * 100.0,
+        "harsh_brake_per_100km_90d": table.n_harsh_brake_90d / km * 100.0,
+        "offline_h_per_100h_90d": table.offline_h_90d / hours * 100.0,
+    }
+
+
+def _expression(known: Known) -> ir.Table:
+    table = totals(known)
+    return table.select(
+        table[VEHICLE.id_column],
+        table.cutoff,
+        table.distance_km_30d,
+        table.distance_km_90d,
+        table.drive_h_30d,
+        table.active_days_30d,
+        table.max_cont_drive_h_30d,
+        table.p95_speed_kmh_90d,
+        distance_trend=table.distance_km_30d * 3.0 / table.distance_km_90d.nullif(0.0),
+        **ratios(table),
+    )
+
+
+def _feature(name: str, zh: str, en: str, group: str, unit: str, code: str, days: int, *, act: bool = True) -> Feature:
+    return Feature(
+        name=name, entity="vehicle", zh=zh, en=en, group=group, unit=unit, resources=(_DAY,), window_d=days,
+        reason_code=code, actionable=act, sensitivity="location",
+    )
+
+
+FAMILY: Final = Family(
+    id="vehicle_activity", entity=VEHICLE, resources=(_DAY, "vehicle_transport_permit"), expression=_expression,
+    features=(
+        _feature("distance_km_30d", "近30日里程", "distance in 30 days", "exposure", "km", "R16", SHORT_D, act=False),
+        _feature("distance_km_90d", "近90日里程", "distance in 90 days", "exposure", "km", "R16", LONG_D, act=False),
+        _feature("drive_h_30d", "近30日行驶时长", "driving hours in 30 days", "exposure", "h", "R16", SHORT_D, act=False),
+        _feature("active_days_30d", "近30日出车天数", "days driven of 30", "exposure", "d", "R16", SHORT_D, act=False),
+        _feature("distance_trend", "里程变化", "last 30 days against 90", "exposure", "1", "R16", LONG_D, act=False),
+        _feature("max_cont_drive_h_30d", "最长连续驾驶", "longest continuous drive", "dynamics", "h", "R02", SHORT_D),
+        _feature("over_4h_per_100h_90d", "每百小时连续驾驶超4小时次数", "drives over 4 h per 100 h", "dynamics", "1", "R02",
+                 LONG_D),
+        _feature("night_share_90d", "夜间行驶占比", "share of night driving", "dynamics", "1", "R14", LONG_D),
+        _feature("h_2_5_share_90d", "凌晨2至5时行驶占比", "share of driving 2 to 5 a.m.", "dynamics", "1", "R03", LONG_D),
+        _feature("overspeed_min_per_100km_90d", "每百公里超速分钟", "speeding minutes per 100 km", "dynamics", "min", "R04",
+                 LONG_D),
+        _feature("speed_alarm_per_100km_90d", "每百公里超速报警", "speed alarms per 100 km", "dynamics", "1/100km", "R04",
+                 LONG_D),
+        _feature("p95_speed_kmh_90d", "95分位车速", "95th percentile of speed", "dynamics", "km/h", "R04", LONG_D),
+        _feature("fatigue_alarm_per_100km_90d", "每百公里疲劳报警", "fatigue alarms per 100 km", "dynamics", "1/100km", "R02",
+                 LONG_D),
+        _feature("collision_alarm_per_100km_90d", "每百公里碰撞预警", "collision warnings per 100 km", "dynamics", "1/100km",
+                 "R04", LONG_D),
+        _feature("harsh_brake_per_100km_90d", "每百公里急减速", "harsh brakes per 100 km", "dynamics", "1/100km", "R04",
+                 LONG_D),
+        _feature("offline_h_per_100h_90d", "每百小时离线时长", "hours off line per 100 h", "compliance", "h", "R11", LONG_D),
+    ),
+)

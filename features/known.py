@@ -1,0 +1,128 @@
+"""What was known at a cut-off: the bitemporal reading of the warehouse.
+
+A row is known from its arrival until a later arrival with the same `row_id` supersedes it. At a cut-off a feature sees the
+rows that are known then, are not withdrawn, and happened before the cut-off: what was known, not what was true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from registry.errors import DataError
+
+if TYPE_CHECKING:
+    import ibis
+    import ibis.expr.types as ir
+
+    from features.warehouse import Warehouse
+
+CUTOFF = "cutoff"
+
+
+@dataclass(frozen=True)
+class Known:
+    """The warehouse's tables with the interval in which each row is known.
+
+    Parameters
+    ----------
+    backend
+        ibis backend that runs the expressions.
+    tables
+        Resource id -> table with `event_time`, `arrived_at`, `superseded_at` (null: still known) and `withdrawn`.
+    cutoffs
+        Table with the one column `cutoff`, aware timestamps.
+    """
+
+    backend: ibis.BaseBackend
+    tables: Mapping[str, ir.Table]
+    cutoffs: ir.Table
+    _shared: dict[str, ir.Table] = field(default_factory=dict)
+
+    def shared(self, name: str, build: Callable[[Known], ir.Table]) -> ir.Table:
+        """Return an intermediate table that several families read, computed once."""
+        if name not in self._shared:
+            self._shared[name] = build(self).cache()
+        return self._shared[name]
+
+    def at_cutoffs(self, resource_id: str, columns: Sequence[str], *, days: int | None = None) -> ir.Table:
+        """Return the rows known at each cut-off, once per cut-off, with `cutoff` and `event_time`.
+
+        Parameters
+        ----------
+        resource_id
+            Resource to read.
+        columns
+            Columns to keep.
+        days
+            Only rows that happened within so many days before the cut-off; None for all of the past.
+        """
+        import ibis
+
+        rows, cutoffs = self.tables[resource_id], self.cutoffs
+        conditions: list[Any] = [
+            rows.arrived_at <= cutoffs.cutoff,
+            rows.event_time < cutoffs.cutoff,
+            rows.superseded_at.isnull() | (rows.superseded_at > cutoffs.cutoff),
+        ]
+        if days is not None:
+            conditions.append(rows.event_time >= cutoffs.cutoff - ibis.interval(days=days))
+        joined = rows.filter(~rows.withdrawn).join(cutoffs, conditions)
+        names = list(dict.fromkeys([*columns, "event_time", "arrived_at"]))
+        return joined.select(CUTOFF, *names)
+
+    def state(self, resource_id: str, key: str, columns: Sequence[str]) -> ir.Table:
+        """Return, for each key and cut-off, the latest known row: one row per (key, cut-off)."""
+        import ibis
+
+        rows = self.at_cutoffs(resource_id, [key, *columns])
+        order = ibis.window(
+            group_by=[rows[key], rows.cutoff], order_by=[rows.event_time.desc(), rows.arrived_at.desc()]
+        )
+        ranked = rows.mutate(rank=ibis.row_number().over(order))
+        return ranked.filter(ranked["rank"] == 0).drop("rank", "arrived_at")
+
+    def matured(self, resource_id: str) -> ir.Table:
+        """Return all rows as they are known at the end of the data: for labels only, never for features."""
+        rows = self.tables[resource_id]
+        return rows.filter(~rows.withdrawn & rows.superseded_at.isnull())
+
+
+def open_known(
+    backend: ibis.BaseBackend, warehouse: Warehouse, resources: Sequence[str], cutoffs: Sequence[datetime]
+) -> Known:
+    """Open resources of the warehouse for reading at cut-offs.
+
+    Raises
+    ------
+    DataError
+        If a resource has never been delivered, or a cut-off has no zone.
+    """
+    import ibis
+    import pandas as pd
+
+    naive = [cutoff for cutoff in cutoffs if cutoff.tzinfo is None]
+    if naive:
+        raise DataError(f"cut-off {naive[0].isoformat()} has no zone", remedy="Give cut-offs with their offset.")
+    tables = {resource_id: _with_known_interval(backend, warehouse, resource_id) for resource_id in resources}
+    frame = pd.DataFrame({CUTOFF: pd.Series(list(cutoffs)).dt.tz_convert("UTC").dt.as_unit("us")})
+    return Known(backend, tables, ibis.memtable(frame))
+
+
+def _with_known_interval(backend: ibis.BaseBackend, warehouse: Warehouse, resource_id: str) -> ir.Table:
+    import ibis
+
+    files = [str(path) for path in warehouse.files(resource_id)]
+    if not files:
+        raise DataError(
+            f"nothing of {resource_id} has been delivered", where=str(warehouse.root), remedy="Run `roadrisk ingest`."
+        )
+    rows = backend.read_parquet(files, table_name=f"raw_{resource_id}", hive_partitioning=False)
+    # Few rows are ever delivered twice; only among those does one supersede another.
+    repeated = rows.group_by("row_id").aggregate(n=rows.count()).filter(lambda t: t.n > 1).select("row_id")
+    window = ibis.window(group_by="row_id", order_by=["arrived_at", "delivery_id"])
+    again = rows.semi_join(repeated, "row_id").mutate(superseded_at=ibis._.arrived_at.lead().over(window))
+    once = rows.anti_join(repeated, "row_id").mutate(superseded_at=ibis.null(rows.arrived_at.type()))
+    return once.union(again)

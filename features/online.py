@@ -1,0 +1,189 @@
+"""Read what the online store knows about one entity, for one product, with the age of every source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from features.enterprise_risk import DAYS_PER_YEAR
+from features.products import PRODUCT_FEATURES
+from features.pseudonyms import pseudonym
+from features.snapshot import read_snapshot
+from features.views import IDENTITY_VIEW, PLATE_KEY, open_store
+from registry.entities import ENTERPRISE, VEHICLE, Entity
+from registry.errors import InvalidRequest, ServiceUnavailable, UnknownEntity
+from registry.products import PRODUCTS
+from registry.resources import RESOURCES
+from registry.resources.schema import FRESHNESS_LIMIT_D
+from registry.settings import Settings
+from registry.signing import PSEUDONYM_KEY, read_secret
+
+_NAMESPACES: Final = {("plate_no", "plate_color"): "plate", ("vin",): "vin", ("uscc",): "uscc"}
+
+
+@dataclass(frozen=True)
+class SourceAge:
+    """How old a source was when the inputs were computed.
+
+    Parameters
+    ----------
+    resource
+        Resource id.
+    last_arrived_at
+        Newest arrival that the snapshot saw; None if nothing ever arrived.
+    age_d
+        Days from then to the snapshot's cut-off.
+    limit_d
+        Days after which the source counts as stale.
+    """
+
+    resource: str
+    last_arrived_at: datetime | None
+    age_d: float | None
+    limit_d: int
+
+    @property
+    def stale(self) -> bool:
+        """Whether the source is absent or older than its limit."""
+        return self.age_d is None or self.age_d > self.limit_d
+
+
+@dataclass(frozen=True)
+class OnlineInputs:
+    """What is known about one entity at the snapshot's cut-off.
+
+    Parameters
+    ----------
+    entity_id
+        Pseudonym of the entity.
+    related
+        Pseudonyms of related entities whose features were joined, by entity id (a vehicle's enterprise).
+    values
+        Feature name -> value; None where it is not known.
+    as_of
+        The cut-off: nothing that arrived later is in the values.
+    sources
+        Age of every resource that the values draw on.
+    exposure
+        Expected exposure over the product's horizon in its exposure unit, where the product has one.
+    """
+
+    entity_id: str
+    related: Mapping[str, str]
+    values: Mapping[str, float | str | None]
+    as_of: datetime
+    sources: tuple[SourceAge, ...]
+    exposure: float | None
+
+
+class OnlineStore:
+    """Feast's online store, read in process.
+
+    The service objects are fetched once: fetching one per call costs more than the read itself.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._key = read_secret(settings.keys_dir, PSEUDONYM_KEY)
+        self._snapshot = read_snapshot(settings.feature_dir)
+        self._store = open_store(settings)
+        self._services = {name: self._store.get_feature_service(name) for name in PRODUCT_FEATURES}
+        self._sources = {name: _sources(name, self._snapshot.last_arrivals, self.as_of) for name in PRODUCT_FEATURES}
+
+    @property
+    def as_of(self) -> datetime:
+        """Cut-off of the snapshot in the store."""
+        return self._snapshot.as_of_time
+
+    def resolve(self, entity: Entity, key: Mapping[str, str]) -> str:
+        """Return the pseudonym of the entity that a natural key names.
+
+        Raises
+        ------
+        InvalidRequest
+            If the fields are none of the entity's natural keys.
+        UnknownEntity
+            If no vehicle in operation bears the plate.
+        """
+        names = next((names for names in entity.natural_keys if set(names) == set(key)), None)
+        if names is None:
+            raise InvalidRequest(
+                f"fields {sorted(key)} do not name one {entity.en}",
+                remedy="Give one of: " + "; ".join(" and ".join(names) for names in entity.natural_keys) + ".",
+            )
+        found = pseudonym(self._key, _NAMESPACES[names], *(key[name] for name in names))
+        return self._vehicle_of(found) if names[0] == "plate_no" else found
+
+    def read(self, product_id: str, entity_id: str) -> OnlineInputs:
+        """Return everything that is known about an entity for a product.
+
+        Raises
+        ------
+        UnknownEntity
+            If the store has never heard of the entity.
+        ServiceUnavailable
+            If the store does not answer.
+        """
+        product = PRODUCT_FEATURES[product_id]
+        row = {product.entity.id_column: entity_id}
+        related: dict[str, str] = {}
+        if ENTERPRISE in product.joins[1:]:
+            owner = self._one([f"vehicle_profile:{ENTERPRISE.id_column}"], row)[ENTERPRISE.id_column]
+            if owner is None:
+                raise UnknownEntity(
+                    "no vehicle in operation with this key", where=f"as of {self.as_of:%Y-%m-%d}",
+                    remedy="Check the number; a vehicle out of operation has no score.",
+                )
+            related[ENTERPRISE.id] = owner
+            row[ENTERPRISE.id_column] = owner
+        found = self._one(self._services[product_id], row)
+        values = {feature.name: found[feature.name] for feature in product.features}
+        if all(value is None for value in values.values()):
+            raise UnknownEntity(
+                f"no {product.entity.en} with this key", where=f"as of {self.as_of:%Y-%m-%d}",
+                remedy="Check the number; an operator without a vehicle in operation has no score.",
+            )
+        return OnlineInputs(
+            entity_id, related, values, self.as_of, self._sources[product_id], _exposure(product_id, values)
+        )
+
+    def _vehicle_of(self, plate_id: str) -> str:
+        found = self._one([f"{IDENTITY_VIEW}:{VEHICLE.id_column}"], {PLATE_KEY: plate_id})[VEHICLE.id_column]
+        if found is None:
+            raise UnknownEntity(
+                "no vehicle in operation bears this plate", where=f"as of {self.as_of:%Y-%m-%d}",
+                remedy="Check number and colour of the plate.",
+            )
+        return str(found)
+
+    def _one(self, features: Any, row: Mapping[str, str]) -> dict[str, Any]:
+        try:
+            answer = self._store.get_online_features(features=features, entity_rows=[dict(row)]).to_dict()
+        except Exception as error:  # Feast raises whatever its store raises
+            raise ServiceUnavailable(
+                f"the feature store does not answer ({type(error).__name__})", remedy="Try again shortly."
+            ) from error
+        return {name: values[0] for name, values in answer.items()}
+
+
+def _exposure(product_id: str, values: Mapping[str, Any]) -> float | None:
+    """Return the expected exposure over the horizon: the fleet on the day, for the whole horizon."""
+    product = PRODUCTS[product_id]
+    if product.answer != "rate" or values.get("fleet_size") is None:
+        return None
+    return float(values["fleet_size"]) * product.horizon_d / DAYS_PER_YEAR
+
+
+def _sources(product_id: str, last_arrivals: Mapping[str, str | None], as_of: datetime) -> tuple[SourceAge, ...]:
+    of_features = (resource for feature in PRODUCT_FEATURES[product_id].features for resource in feature.resources)
+    return tuple(
+        _source_age(resource, last_arrivals.get(resource), as_of)
+        for resource in dict.fromkeys([*PRODUCTS[product_id].mandatory, *of_features])
+    )
+
+
+def _source_age(resource: str, last_arrival: str | None, as_of: datetime) -> SourceAge:
+    arrived = datetime.fromisoformat(last_arrival) if last_arrival else None
+    age = (as_of - arrived).total_seconds() / 86_400.0 if arrived else None
+    return SourceAge(resource, arrived, age, FRESHNESS_LIMIT_D[RESOURCES[resource].cycle])

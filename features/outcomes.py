@@ -1,0 +1,46 @@
+"""Outcomes as they are known at the end of the data: what labels are made of and features never read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from features.families.enforcement import SERIOUS_REASONS
+from features.families.vehicle_condition import FAILED
+from registry.entities import VEHICLE
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+    from features.known import Known
+
+
+def accidents(known: Known) -> ir.Table:
+    """Return registered accidents: one row per increase of a vehicle's accident counter, with `n` and `event_time`.
+
+    Annex 1 has no accident table; the counter 交通事故次数 on the transport permit (resource 5) is what it has instead. The
+    permit's update time stands for the accident's.
+    """
+    import ibis
+
+    permits = known.matured("vehicle_transport_permit")
+    order = ibis.window(group_by=VEHICLE.id_column, order_by=["event_time", "arrived_at"])
+    rows = permits.mutate(before=permits.accident_count.lag().over(order))
+    risen = rows.filter(rows.before.notnull() & (rows.accident_count > rows.before))
+    return risen.select(VEHICLE.id_column, "event_time", n=(risen.accident_count - risen.before).cast("float64"))
+
+
+def serious_cases(known: Known) -> ir.Table:
+    """Return standing serious cases with `case_id`, the party's `enterprise_id` (may be null), the vehicle's `plate_id`."""
+    cases = known.matured("enforcement_case")
+    serious = cases.filter(~cases.not_punish & cases.case_reason.isin(SERIOUS_REASONS))
+    plates = known.matured("case_vehicle").select("case_id", "plate_id").distinct(on="case_id", keep="first")
+    joined = serious.left_join(plates, "case_id", rname="p_{name}")
+    return joined.select("case_id", "enterprise_id", "plate_id", "event_time")
+
+
+def failures(known: Known) -> ir.Table:
+    """Return breakdowns and failed inspections of vehicles with `event_time`."""
+    inspections = known.matured("vehicle_inspection")
+    failed = inspections.filter(inspections.result == FAILED).select(VEHICLE.id_column, "event_time")
+    rescues = known.matured("roadside_assistance").select(VEHICLE.id_column, "event_time")
+    return failed.union(rescues)

@@ -1,0 +1,97 @@
+"""Training data: labels joined with the features that were known at their instant, through Feast."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from features.build import TIMESTAMP, label_table
+from features.products import PRODUCT_FEATURES
+from features.snapshot import FeatureSnapshot, read_snapshot
+from features.views import IDENTITY_VIEW, feast_objects, open_store
+from registry.errors import DataError, NotFound
+from registry.settings import Settings
+
+if TYPE_CHECKING:
+    import feast
+    import pandas as pd
+
+
+def apply_store(settings: Settings) -> feast.FeatureStore:
+    """Register every entity, view and service with Feast and return the store. Applying again changes nothing."""
+    store = open_store(settings)
+    store.apply(feast_objects(settings.feature_dir))
+    expected = {*PRODUCT_FEATURES}
+    met = {service.name for service in store.list_feature_services()}
+    if not expected <= met:
+        raise DataError(f"Feast registered {sorted(met)}, {sorted(expected)} were applied", where=str(settings.feast_dir))
+    return store
+
+
+def training_rows(
+    product_id: str, settings: Settings, *, max_rows: int | None = None
+) -> tuple[pd.DataFrame, FeatureSnapshot]:
+    """Return labelled rows with their point-in-time features.
+
+    Parameters
+    ----------
+    product_id
+        A scored product.
+    settings
+        Where the tables lie.
+    max_rows
+        At most so many rows, taken evenly by a hash of the row's identity; None for all.
+
+    Returns
+    -------
+    tuple
+        Frame with the ids of the product's entities, `event_timestamp`, the targets and every feature, in the order of
+        the label table; and the snapshot that it comes from.
+    """
+    import pandas as pd
+
+    product, snapshot = PRODUCT_FEATURES[product_id], read_snapshot(settings.feature_dir)
+    labels = pd.read_parquet(settings.feature_dir / f"{label_table(product_id)}.parquet")
+    if labels.empty:
+        raise DataError(f"no matured label for {product_id}", remedy="Ingest a longer history.")
+    if max_rows is not None and len(labels) > max_rows:
+        labels = _thinned(labels, max_rows, [entity.id_column for entity in product.joins])
+    store = open_store(settings)
+    joined: pd.DataFrame = store.get_historical_features(
+        entity_df=labels, features=store.get_feature_service(product_id), filter_by_created_timestamp=True
+    ).to_df()
+    key = [*(entity.id_column for entity in product.joins), TIMESTAMP]
+    ordered = joined.sort_values(key, kind="stable").reset_index(drop=True)
+    if len(ordered) != len(labels):
+        raise DataError(f"Feast returned {len(ordered)} rows for {len(labels)} labels of {product_id}")
+    return ordered, snapshot
+
+
+def materialise(settings: Settings, *, progress: Callable[[str, float], None] | None = None) -> FeatureSnapshot:
+    """Load the newest rows of every view into the online store. Running it again changes nothing."""
+    from datetime import timedelta
+
+    snapshot, store = read_snapshot(settings.feature_dir), open_store(settings)
+    views = [*dict.fromkeys(family for product in PRODUCT_FEATURES.values() for family in product.families)]
+    views.append(IDENTITY_VIEW)
+    for position, view in enumerate(views):
+        if progress is not None:
+            progress(view, position / len(views))
+        try:
+            found = store.get_feature_view(view)
+        except Exception as error:
+            raise NotFound(f"no view {view!r} in Feast", remedy="Run `roadrisk features apply`.") from error
+        begin = snapshot.as_of_time - (found.ttl or timedelta(days=45))
+        store.materialize(begin, snapshot.as_of_time, feature_views=[view])
+    if progress is not None:
+        progress("done", 1.0)
+    return snapshot
+
+
+def _thinned(labels: pd.DataFrame, max_rows: int, ids: list[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    # A hash of identity, not a random draw: the same rows stay chosen when others come and go.
+    order = pd.util.hash_pandas_object(labels[[*ids, TIMESTAMP]], index=False)
+    kept = order.nsmallest(max_rows).index
+    return labels.loc[sorted(kept)].reset_index(drop=True)

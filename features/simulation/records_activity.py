@@ -1,0 +1,75 @@
+"""Rows of what vehicles did: vehicle-days and driving hours, as the platform's reduction delivers them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.simulation.activity import ActivityMonth
+from features.simulation.clock import instants
+from features.simulation.deliveries import Batch, next_morning, spoil_columns
+from features.simulation.fatigue import DrivingHours, IntArray, first_fatigue_day
+from features.simulation.identities import PLATE_COLOR, Identities
+from features.simulation.streams import Stream, generator
+from features.simulation.world import World
+
+ADDITIVE = ("distance_km", "drive_h", "night_drive_h", "h_2_5", "n_alarm_speed", "n_harsh_brake", "n_messages")
+"""What a day whose last packets came late shows too little of."""
+
+
+def vehicle_day_batch(world: World, identities: Identities, activity: ActivityMonth) -> Batch:
+    """Return the vehicle-days of a month."""
+    rng = generator(world.seed, Stream.ACTIVITY, activity.month.index, 1)
+    dates = activity.day.astype("datetime64[D]")
+    yyyymmdd = _yyyymmdd(activity)
+    return Batch(
+        "vehicle_day",
+        {**_plates(identities, activity.vehicle), "day": pa.array(dates, pa.date32()), **activity.columns},
+        row_id=_row_ids("vd", activity.vehicle.astype(np.int64) * 10**8 + yyyymmdd),
+        arrived=next_morning(rng, dates), spoil=spoil_columns(*ADDITIVE),
+    )
+
+
+def driving_hour_batch(world: World, identities: Identities, hours: DrivingHours) -> Batch:
+    """Return the driving hours of the sampled vehicles."""
+    rng = generator(world.seed, Stream.FATIGUE, 1)
+    first = first_fatigue_day(world)
+    start = instants(np.full(len(hours), first), hours.start_h)
+    day = first + np.floor(hours.start_h / 24.0).astype("timedelta64[D]")
+    columns = {
+        **_plates(identities, hours.vehicle), "hour_start": start,
+        "hours_since_rest_h": np.round(hours.hours_since_rest_h, 2), "cont_drive_h": np.round(hours.cont_drive_h, 2),
+        "drive_h_24h": hours.drive_h_24h.astype(np.float64), "drive_h_7d": hours.drive_h_7d.astype(np.float64),
+        "hours_awake_proxy_h": np.round(hours.hours_awake_proxy_h, 2),
+        "longest_rest_24h_h": np.round(hours.longest_rest_24h_h, 2),
+        "clock_hour": np.floor(hours.start_h % 24.0).astype(np.int64), "kss": np.round(hours.kss, 3),
+        "speed_cv": np.round(hours.speed_cv, 3), "lane_departure_n": hours.lane_departure_n,
+        "fatigue_event": hours.fatigue_event,
+    }
+    return Batch("driving_hour", columns, row_id=driving_hour_row_ids(hours), arrived=next_morning(rng, day))
+
+
+def driving_hour_row_ids(hours: DrivingHours) -> pa.Array:
+    """Return the row identifiers of driving hours: the truth is kept under the same."""
+    return _row_ids("dh", hours.vehicle * 10**8 + np.floor(hours.start_h * 3600.0).astype(np.int64))
+
+
+def _plates(identities: Identities, vehicle: IntArray) -> dict[str, pa.Array]:
+    return {
+        "plate_no": pa.DictionaryArray.from_arrays(
+            pa.array(vehicle.astype(np.int32)), pa.array(identities.plate_no, pa.string())
+        ),
+        "plate_color": pa.DictionaryArray.from_arrays(
+            pa.array(np.zeros(len(vehicle), dtype=np.int32)), pa.array([PLATE_COLOR])
+        ),
+    }
+
+
+def _yyyymmdd(activity: ActivityMonth) -> IntArray:
+    day_of_month = (activity.day - activity.month.first).astype(np.int64) + 1
+    return int(activity.month.label) * 100 + day_of_month
+
+
+def _row_ids(prefix: str, numbers: IntArray) -> pa.Array:
+    return pc.binary_join_element_wise(prefix, pa.array(numbers).cast(pa.string()), "-")

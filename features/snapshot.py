@@ -1,0 +1,73 @@
+"""The record of one feature build: what it read, what it wrote, and how old every source was."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from registry.errors import NotFound
+
+SNAPSHOT: Final = "snapshot.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureSnapshot:
+    """One feature build.
+
+    Parameters
+    ----------
+    warehouse
+        Hash over the deliveries that it read.
+    digest
+        Hash over the tables that it wrote: the identity of the training data.
+    as_of
+        Newest cut-off; nothing that arrived later is in any feature.
+    cutoffs
+        All cut-offs, ISO in UTC.
+    tables
+        Table name -> (rows, SHA-256 of its Parquet file).
+    last_arrivals
+        Resource id -> newest arrival at the newest cut-off, ISO in UTC; null where nothing had arrived.
+    simulated
+        Whether the data come from the simulated province.
+    """
+
+    warehouse: str
+    digest: str
+    as_of: str
+    cutoffs: tuple[str, ...]
+    tables: dict[str, tuple[int, str]]
+    last_arrivals: dict[str, str | None]
+    simulated: bool
+
+    @property
+    def as_of_time(self) -> datetime:
+        """The newest cut-off as a time."""
+        return datetime.fromisoformat(self.as_of)
+
+
+def write_snapshot(snapshot: FeatureSnapshot, folder: Path) -> None:
+    """Write the record into the feature folder; the build counts once it is there."""
+    draft = folder / f".{SNAPSHOT}"
+    draft.write_text(json.dumps(asdict(snapshot), ensure_ascii=False, sort_keys=True, indent=1))
+    draft.replace(folder / SNAPSHOT)
+
+
+def read_snapshot(folder: Path) -> FeatureSnapshot:
+    """Return the record of the newest build.
+
+    Raises
+    ------
+    NotFound
+        If no build has been finished.
+    """
+    path = folder / SNAPSHOT
+    if not path.is_file():
+        raise NotFound("no feature snapshot", where=str(path), remedy="Run `roadrisk features build`.")
+    content = json.loads(path.read_text())
+    content["cutoffs"] = tuple(content["cutoffs"])
+    content["tables"] = {name: (rows, digest) for name, (rows, digest) in content["tables"].items()}
+    return FeatureSnapshot(**content)

@@ -1,0 +1,131 @@
+"""Feast objects, derived from the families: one entity, source and view each, one service per product.
+
+Feast is used as a library on local files. No on-demand views: they store code in the registry and execute it in readers.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from features.build import CREATED, TIMESTAMP
+from features.families import FAMILIES, Family
+from features.products import PRODUCT_FEATURES
+from registry.entities import ENTERPRISE, VEHICLE, Entity
+from registry.settings import Settings
+
+if TYPE_CHECKING:
+    import feast
+
+PROJECT: Final = "roadrisk"
+PLATE_KEY: Final = "plate_id"
+IDENTITY_VIEW: Final = "vehicle_identity"
+"""View that leads from a plate to the vehicle that bears it now; no model reads it."""
+SCORED_ENTITIES: Final = (ENTERPRISE, VEHICLE)
+
+
+def feast_objects(feature_dir: Path) -> list[Any]:
+    """Return every Feast object of the project: entities, views and services.
+
+    Parameters
+    ----------
+    feature_dir
+        Folder of the feature tables.
+    """
+    entities = {entity.id: _entity(entity) for entity in SCORED_ENTITIES}
+    plate = _plate_entity()
+    views = {
+        family.id: _view(family, entities[family.entity.id], feature_dir / f"{family.id}.parquet")
+        for family in FAMILIES.values()
+    }
+    identity = _identity_view(plate, feature_dir / "vehicle_profile.parquet")
+    services = [_service(product_id, views) for product_id in PRODUCT_FEATURES]
+    return [*entities.values(), plate, *views.values(), identity, *services]
+
+
+def open_store(settings: Settings) -> feast.FeatureStore:
+    """Return the feature store on local files: SQL registry and online store on SQLite, DuckDB offline."""
+    import feast
+    from feast.repo_config import RepoConfig
+
+    settings.feast_dir.mkdir(parents=True, exist_ok=True)
+    folder = settings.feast_dir.absolute()
+    config = RepoConfig(
+        project=PROJECT,
+        provider="local",
+        registry={
+            "registry_type": "sql",
+            "path": f"sqlite:///{folder / 'registry.db'}",
+            # Feast refuses reads of a view while it is being materialised unless told otherwise.
+            "serve_features_while_materializing": True,
+            "cache_ttl_seconds": 3600,
+        },
+        online_store={"type": "sqlite", "path": str(folder / "online.db")},
+        offline_store={"type": "duckdb"},
+        entity_key_serialization_version=3,
+        repo_path=folder,
+    )
+    return feast.FeatureStore(config=config)
+
+
+def _entity(entity: Entity) -> feast.Entity:
+    import feast
+
+    return feast.Entity(
+        name=entity.id, join_keys=[entity.id_column], value_type=feast.ValueType.STRING, description=entity.en
+    )
+
+
+def _plate_entity() -> feast.Entity:
+    import feast
+
+    return feast.Entity(
+        name="plate", join_keys=[PLATE_KEY], value_type=feast.ValueType.STRING, description="number plate and its colour"
+    )
+
+
+def _source(name: str, path: Path) -> feast.FileSource:
+    import feast
+
+    return feast.FileSource(
+        name=name, path=str(path.absolute()), timestamp_field=TIMESTAMP, created_timestamp_column=CREATED
+    )
+
+
+def _view(family: Family, entity: feast.Entity, path: Path) -> feast.FeatureView:
+    import feast
+    from feast.types import Float64, String
+
+    links = [feast.Field(name=link, dtype=String) for link in family.links if link != PLATE_KEY]
+    inputs = [
+        feast.Field(name=feature.name, dtype=Float64 if feature.dtype == "float" else String, description=feature.en)
+        for feature in family.features
+    ]
+    return feast.FeatureView(
+        name=family.id, entities=[entity], schema=[*links, *inputs], source=_source(family.id, path),
+        ttl=timedelta(days=family.ttl_d), online=True,
+    )
+
+
+def _identity_view(plate: feast.Entity, path: Path) -> feast.FeatureView:
+    import feast
+    from feast.types import String
+
+    fields = [feast.Field(name=name, dtype=String) for name in (VEHICLE.id_column, ENTERPRISE.id_column)]
+    return feast.FeatureView(
+        name=IDENTITY_VIEW, entities=[plate], schema=fields, source=_source(IDENTITY_VIEW, path),
+        ttl=timedelta(days=45), online=True,
+    )
+
+
+def _service(product_id: str, views: dict[str, feast.FeatureView]) -> feast.FeatureService:
+    import feast
+
+    product = PRODUCT_FEATURES[product_id]
+    used = {feature.name for feature in product.features}
+    chosen = [
+        views[family][[feature.name for feature in FAMILIES[family].features if feature.name in used]]
+        for family in product.families
+    ]
+    return feast.FeatureService(name=product_id, features=chosen)

@@ -1,0 +1,141 @@
+"""The warehouse: append-only Parquet by resource and arrival month. A delivery enters whole or not at all.
+
+Layout::
+
+    <root>/<resource>/<YYYY-MM>/<delivery id>.parquet    accepted rows, with event_time and delivery_id
+    <root>/<resource>/<YYYY-MM>/<delivery id>.json       manifest; the delivery counts once this exists
+    <root>/.quarantine/<resource>/<delivery id>.json     rows that broke a rule
+
+The manifest is renamed into place last, so a process killed at any point leaves either no delivery or all of it.
+Nothing is ever edited: a correction is a later row with the same `row_id`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from features.contracts import Violation
+from registry.errors import IntegrityError
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryManifest:
+    """What is known about a delivery.
+
+    Parameters
+    ----------
+    delivery_id
+        Hash of the delivered bytes: the same bytes are the same delivery.
+    rows, quarantined
+        Accepted and refused rows.
+    sha256
+        Hash of the Parquet file written.
+    first_event, last_event, last_arrival
+        ISO times in UTC; empty for a delivery without rows.
+    null_share
+        Column -> share of nulls among accepted rows.
+    """
+
+    resource: str
+    delivery_id: str
+    source: str
+    rows: int
+    quarantined: int
+    sha256: str
+    first_event: str
+    last_event: str
+    last_arrival: str
+    null_share: dict[str, float]
+
+
+class Warehouse:
+    """Reader and writer of the warehouse below a root folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def has(self, resource_id: str, delivery_id: str) -> bool:
+        """Whether a delivery has been committed."""
+        return any((self.root / resource_id).glob(f"*/{delivery_id}.json"))
+
+    def commit(self, table: pa.Table, manifest: dict[str, Any], violations: Iterable[Violation]) -> DeliveryManifest:
+        """Write a delivery; it exists once this returns, and not at all if it does not."""
+        resource, delivery_id = manifest["resource"], manifest["delivery_id"]
+        folder = self.root / resource / (manifest["last_arrival"][:7] or "empty")
+        staging = self.root / ".staging"
+        for needed in (folder, staging):
+            needed.mkdir(parents=True, exist_ok=True)
+        draft = staging / f"{delivery_id}.parquet"
+        pq.write_table(table, draft, compression="zstd", write_page_checksum=True, coerce_timestamps="us")
+        whole = DeliveryManifest(**manifest, sha256=hashlib.sha256(draft.read_bytes()).hexdigest())
+        _publish(draft, folder / draft.name)
+        self._quarantine(resource, delivery_id, violations)
+        note = staging / f"{delivery_id}.json"
+        note.write_text(json.dumps(asdict(whole), ensure_ascii=False, sort_keys=True, indent=1))
+        _publish(note, folder / note.name)
+        return whole
+
+    def deliveries(self, resource_id: str) -> list[DeliveryManifest]:
+        """Return the committed deliveries of a resource in the order of arrival."""
+        notes = (json.loads(path.read_text()) for path in (self.root / resource_id).glob("*/*.json"))
+        found = [DeliveryManifest(**note) for note in notes]
+        return sorted(found, key=lambda delivery: (delivery.last_arrival, delivery.delivery_id))
+
+    def files(self, resource_id: str) -> list[Path]:
+        """Return the Parquet files of committed deliveries; a file without its manifest does not count."""
+        return sorted(
+            path.with_suffix(".parquet") for path in (self.root / resource_id).glob("*/*.json")
+        )
+
+    def snapshot(self) -> str:
+        """Return a hash over every committed delivery: the identity of what the warehouse holds."""
+        lines = sorted(
+            f"{delivery.resource} {delivery.delivery_id} {delivery.sha256}\n"
+            for folder in self.root.iterdir()
+            if folder.is_dir() and not folder.name.startswith(".")
+            for delivery in self.deliveries(folder.name)
+        )
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    def verify(self, resource_id: str) -> None:
+        """Compare every file of a resource with its manifest.
+
+        Raises
+        ------
+        IntegrityError
+            If a file is missing or its bytes changed.
+        """
+        for delivery in self.deliveries(resource_id):
+            path = next((self.root / resource_id).glob(f"*/{delivery.delivery_id}.json")).with_suffix(".parquet")
+            met = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "nothing"
+            if met != delivery.sha256:
+                raise IntegrityError(
+                    f"delivery {delivery.delivery_id} has hash {met[:16]}, its manifest says {delivery.sha256[:16]}",
+                    where=str(path),
+                    remedy="Remove both files and ingest the delivery again.",
+                )
+
+    def _quarantine(self, resource: str, delivery_id: str, violations: Iterable[Violation]) -> None:
+        rows = [asdict(violation) for violation in violations]
+        if not rows:
+            return
+        folder = self.root / ".quarantine" / resource
+        folder.mkdir(parents=True, exist_ok=True)
+        draft = self.root / ".staging" / f"{delivery_id}.quarantine.json"
+        draft.write_text(json.dumps(rows, ensure_ascii=False, indent=1))
+        _publish(draft, folder / f"{delivery_id}.json")
+
+
+def _publish(draft: Path, target: Path) -> None:
+    with draft.open("rb") as file:
+        os.fsync(file.fileno())
+    draft.replace(target)

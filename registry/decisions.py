@@ -1,0 +1,186 @@
+"""The decision ledger: what was answered, from which inputs, by which model. An answer leaves after its record is kept.
+
+A record holds pseudonyms and model inputs, never a natural key. Together with the bundle of the recorded digest it
+answers every later question about the decision: `recorded_matrix` gives the exact row that was scored.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from registry.chain import ChainLedger, Entry, VerifyReport
+from registry.errors import IntegrityError, NotFound
+from registry.settings import Settings
+from registry.signing import LEDGER_KEY, read_secret
+
+LEDGER_FILE: Final = "decisions.db"
+TABLE: Final = "decisions"
+EXPLANATION_TOLERANCE: Final = 1e-9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """One decision.
+
+    Parameters
+    ----------
+    score_id, request_id
+        Identifiers of the answer and of the request that asked for it.
+    at
+        When it was made, aware UTC.
+    product
+        Product or portfolio.
+    entity_id
+        Pseudonym of the entity; empty for a portfolio, whose inputs the caller sends.
+    as_of
+        Cut-off of the inputs.
+    model_version, digest
+        Version and digest of the bundle.
+    inputs
+        Feature name -> value as it was read, null where it is not known.
+    encoded
+        The same as the row of the matrix, in the bundle's order, null for NaN.
+    exposure
+        Exposure over the horizon, if the answer used one.
+    answer
+        What was answered, without the decomposition.
+    base, clamp
+        Points of the decomposition that belong to no feature; null without a score.
+    contributions
+        Feature name -> points; empty without a score.
+    latency_ms
+        Time from the request's arrival in the application to this record.
+    """
+
+    score_id: str
+    request_id: str
+    at: datetime
+    product: str
+    entity_id: str
+    as_of: datetime
+    model_version: str
+    digest: str
+    inputs: dict[str, float | str | None]
+    encoded: tuple[float | None, ...]
+    exposure: float | None
+    answer: dict[str, Any]
+    base: float | None
+    clamp: float | None
+    contributions: dict[str, float]
+    latency_ms: float
+
+
+class DecisionLedger:
+    """Decisions on a chained ledger, looked up by score id."""
+
+    def __init__(self, chain: ChainLedger) -> None:
+        self._chain = chain
+
+    @classmethod
+    def open(cls, settings: Settings) -> DecisionLedger:
+        """Open the ledger in the ledger folder, making it when missing.
+
+        Raises
+        ------
+        ConfigurationError
+            If the ledger key does not exist.
+        IntegrityError
+            If the end of the ledger does not agree with its signed head.
+        """
+        key = read_secret(settings.keys_dir, LEDGER_KEY)
+        return cls(ChainLedger(settings.ledger_dir / LEDGER_FILE, key, TABLE, indexed=("score_id",)))
+
+    def record(self, decision: Decision) -> Entry:
+        """Keep a decision durably.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If it cannot be kept; then there is no answer either.
+        """
+        payload = asdict(decision)
+        del payload["at"]
+        return self._chain.append({**payload, "as_of": decision.as_of.isoformat()}, at=decision.at)
+
+    def get(self, score_id: str) -> Decision:
+        """Return the decision with this score id.
+
+        Raises
+        ------
+        NotFound
+            If there is none.
+        IntegrityError
+            If its record was changed.
+        """
+        found = self._chain.find("score_id", score_id)
+        if not found:
+            raise NotFound(
+                "no score has this id", where="decision ledger", remedy="Use the score_id of an answer of this service."
+            )
+        return _decision(found[0])
+
+    def decisions(self, *, after: int = 0, limit: int | None = None) -> Iterator[Decision]:
+        """Yield decisions in order, those behind ledger position `after`."""
+        return (_decision(entry) for entry in self._chain.entries(after=after, limit=limit))
+
+    def check(self) -> None:
+        """Read the newest record; raise what stands in the way of reading it."""
+        self._chain.last()
+
+    def verify(self) -> VerifyReport:
+        """Verify the whole chain."""
+        return self._chain.verify()
+
+    def close(self) -> None:
+        """Close the ledger."""
+        self._chain.close()
+
+
+def ledger_path(settings: Settings) -> Path:
+    """Return where the decision ledger lies."""
+    return settings.ledger_dir / LEDGER_FILE
+
+
+def recorded_matrix(decision: Decision) -> npt.NDArray[np.float64]:
+    """Return the (1, n_features) matrix that the decision was made on."""
+    return np.array([[math.nan if value is None else value for value in decision.encoded]], dtype=np.float64)
+
+
+def as_encoded(matrix: npt.NDArray[np.float64]) -> tuple[float | None, ...]:
+    """Return the first row of a matrix as it is recorded: null for NaN."""
+    return tuple(None if math.isnan(value) else value for value in matrix[0].tolist())
+
+
+def check_recomputed(decision: Decision, *, base: float, clamp: float, contributions: dict[str, float]) -> float:
+    """Return the largest difference between recorded and recomputed points.
+
+    Raises
+    ------
+    IntegrityError
+        If it exceeds `EXPLANATION_TOLERANCE` or the features differ: then the record does not explain the answer.
+    """
+    if set(contributions) != set(decision.contributions) or decision.base is None or decision.clamp is None:
+        raise IntegrityError("the recorded explanation has other features than its bundle", where=decision.score_id)
+    pairs = [(decision.base, base), (decision.clamp, clamp)]
+    pairs += [(decision.contributions[name], points) for name, points in contributions.items()]
+    difference = max(abs(recorded - recomputed) for recorded, recomputed in pairs)
+    if not difference <= EXPLANATION_TOLERANCE:
+        raise IntegrityError(
+            f"recomputed points differ from the recorded ones by {difference:.3g}", where=decision.score_id
+        )
+    return difference
+
+
+def _decision(entry: Entry) -> Decision:
+    fields = dict(entry.payload)
+    fields["as_of"] = datetime.fromisoformat(fields["as_of"])
+    fields["encoded"] = tuple(fields["encoded"])
+    return Decision(at=entry.at, **fields)

@@ -1,0 +1,142 @@
+"""Enforcement cases and the vehicles, vessels and parties in them (annex 1, nos. 19 to 22)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from registry.resources.columns import (
+    CERT_NO,
+    CERTIFICATE_ID,
+    DRIVER_ID,
+    ENTERPRISE_ID,
+    ID_CARD_NO,
+    LICENCE_ID,
+    LICENCE_NO,
+    PLATE_COLOR,
+    PLATE_ID,
+    PLATE_NO,
+    QUALIFICATION_NO,
+    REGION_CODE,
+    USCC,
+    coded,
+    count,
+    day,
+    flag,
+    moment,
+    optional,
+    personal,
+    quantity,
+    text,
+)
+from registry.resources.schema import Column, Pseudonym, Resource
+
+ENFORCEMENT_CASE: Final = Resource(
+    id="enforcement_case", zh="执法案件", en="enforcement cases", no=19,
+    cycle="daily", entity="case", key=("case_id",), event_time="illegal_time",
+    columns=(
+        text("case_id", "案件Id", nullable=False),
+        text("case_no", "案件登记号"),
+        optional(USCC),
+        personal("company_name", "当事单位名称", note="a natural person where the operator is an individual"),
+        personal("party_name", "当事个人姓名"),
+        ID_CARD_NO,
+        coded("source", "案件来源", "case_source", evidence="A"),
+        coded("case_type", "办理程序", "case_type", evidence="A"),
+        coded("state", "案件状态", "case_state", nullable=False, evidence="A"),
+        coded("industry_type", "行业类别", "industry_type"),
+        coded("case_reason", "案由", "case_reason", nullable=False, evidence="A"),
+        text("legal_item", "法律法规条款项"),
+        moment("illegal_time", "违法时间", nullable=False),
+        moment("receipt_time", "受案时间"),
+        moment("case_filing_time", "立案时间"),
+        moment("penalty_decision_time", "处罚决定时间"),
+        moment("close_time", "结案时间"),
+        REGION_CODE,
+        quantity("lon_deg", "经度", "deg", 180, minimum=-180, sensitivity="location"),
+        quantity("lat_deg", "纬度", "deg", 90, minimum=-90, sensitivity="location"),
+        text("check_location", "检查地点", sensitivity="location"),
+        text("handle_org", "办理机构"),
+        flag("accept_check", "是否配合检查"),
+        flag("rushed_checkpoint", "冲关闯关"),
+        flag("not_punish", "是否不予行政处罚", nullable=False, note="such a case is no finding: keep out of labels"),
+        quantity("fine_cny", "罚款金额", "CNY", 1_000_000),
+        coded("revoked_licence_type", "吊销证照类型", "revoked_licence_type", evidence="A"),
+        quantity("rectify_limit_d", "整改时限", "d", 1000),
+        quantity("overload_ratio", "超限率", "1", 10, evidence="G",
+                 note="mass above the limit divided by the limit; over-limit cases only"),
+    ),
+    pseudonyms=(ENTERPRISE_ID,), references={"uscc": "operator_basic"},
+    note="no clean checks: the annex has no denominator of roadside checks that found nothing",
+)
+
+CASE_VESSEL: Final = Resource(
+    id="case_vessel", zh="案件船舶基本信息", en="vessels in enforcement cases", no=20,
+    cycle="daily", entity="case", key=("case_id", "ship_id"), event_time="recorded_at", brief=True,
+    columns=(
+        text("case_id", "案件Id", nullable=False, evidence="G"),
+        Column(id="ship_id", zh="船舶识别号", dtype="string", nullable=False, sensitivity="identifier", evidence="G"),
+        moment("recorded_at", "登记时间", nullable=False, evidence="A"),
+        text("ship_name", "船名", evidence="G"),
+        coded("ship_type", "船舶类型", "ship_type", evidence="G"),
+        text("registry_port", "船籍港", evidence="G"),
+        optional(USCC),
+        personal("owner_name", "船舶所有人", evidence="G"),
+    ),
+    pseudonyms=(Pseudonym(id="vessel_id", namespace="ship", inputs=("ship_id",)), ENTERPRISE_ID),
+    references={"case_id": "enforcement_case"}, evidence="G",
+)
+
+CASE_VEHICLE: Final = Resource(
+    id="case_vehicle", zh="案件车辆基本信息", en="vehicles in enforcement cases", no=21,
+    cycle="daily", entity="case", key=("case_id", "plate_no", "plate_color"), event_time="recorded_at",
+    columns=(
+        text("case_id", "案件Id", nullable=False),
+        PLATE_NO,
+        PLATE_COLOR,
+        moment("recorded_at", "登记时间", nullable=False, evidence="A", note="the table read has no time of its own"),
+        optional(CERT_NO),
+        Column(id="trailer_plate_no", zh="挂车牌号", dtype="string", format="plate", sensitivity="identifier"),
+        flag("temporary_plate", "是否临牌"),
+        coded("vehicle_type", "车辆类型", "vehicle_type"),
+        coded("industry_type", "行业类别", "industry_type"),
+        Column(id="vehicle_region_code", zh="车籍地", dtype="string", format="region"),
+        personal("owner_name", "所有人"),
+        optional(LICENCE_NO),
+        optional(QUALIFICATION_NO),
+        personal("driver_name", "驾驶员姓名"),
+        ID_CARD_NO,
+        coded("driver_owner_relation", "驾驶员与车辆所有人关系", "driver_owner_relation", evidence="A"),
+        count("axles", "车轴数", 12),
+        quantity("gross_mass_t", "车货总质量", "t", 500, evidence="G", note="over-limit cases only"),
+        quantity("limit_t", "总质量限值", "t", 100, evidence="G", note="over-limit cases only"),
+    ),
+    pseudonyms=(PLATE_ID, CERTIFICATE_ID, LICENCE_ID, DRIVER_ID,
+                Pseudonym(id="trailer_id", namespace="trailer", inputs=("trailer_plate_no",))),
+    references={"case_id": "enforcement_case", "plate_no": "vehicle_transport_permit"},
+    note="the only link from a driver to a vehicle in the annex",
+)
+
+CASE_PARTY: Final = Resource(
+    id="case_party", zh="案件当事人基本信息", en="parties of enforcement cases", no=22,
+    cycle="daily", entity="case", key=("case_id", "party_no"), event_time="recorded_at",
+    columns=(
+        text("case_id", "案件Id", nullable=False),
+        Column(id="party_no", zh="当事人序号", dtype="int", nullable=False, minimum=1, maximum=99, evidence="A"),
+        moment("recorded_at", "登记时间", nullable=False, evidence="A", note="the table read has no time of its own"),
+        coded("party_type", "当事人类型", "party_type", nullable=False, evidence="D",
+              note="the source keeps persons and companies in two tables"),
+        optional(USCC),
+        optional(QUALIFICATION_NO),
+        optional(LICENCE_NO),
+        personal("party_name", "当事人姓名或单位名称"),
+        ID_CARD_NO,
+        personal("phone", "电话"),
+        personal("address", "地址"),
+        Column(id="region_code", zh="登记地区代码", dtype="string", format="region"),
+        day("licence_first_date", "许可证首次发证日期"),
+    ),
+    pseudonyms=(ENTERPRISE_ID, DRIVER_ID, LICENCE_ID),
+    references={"case_id": "enforcement_case", "uscc": "operator_basic"},
+)
+
+RESOURCES: Final = (ENFORCEMENT_CASE, CASE_VESSEL, CASE_VEHICLE, CASE_PARTY)

@@ -1,0 +1,259 @@
+"""Apply a bundle: rows -> matrix -> margins, points and exact contributions.
+
+Training, serving, replay, MLflow and the studies all score through this one module. Rows are matched to the matrix by
+name, categories become the bundle's own codes (0 is the explicit "other"), null becomes NaN; no pandas category, no
+column order and no integer type of a caller reaches LightGBM.
+"""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from registry.bundle import ManifestFeature, ScoreBundle, parse_bundle, read_files
+from registry.errors import BundleRefused, InvalidRequest
+from registry.signing import verify_files
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Matrix = npt.NDArray[np.float64]
+Value = float | str | None
+
+OTHER_CODE: Final = 0.0
+GOLDEN_TOLERANCE: Final = 1e-12
+CHILD_TIMEOUT_S: Final = 120
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Exact decomposition of n scores.
+
+    Parameters
+    ----------
+    base
+        Points of the empty coalition, one number for all rows.
+    contributions
+        (n, n_features) in points.
+    clamp
+        (n,) points added to stay within 0..1000; its own line.
+    points
+        (n,) clamped points; ``base + contributions.sum(axis=1) + clamp == points`` to 1e-9.
+    margin
+        (n,) calibrated margin.
+    component_base, component_contributions
+        (n_components,) and (n, n_components, n_features): the same on the calibrated margin of each component.
+    """
+
+    base: float
+    contributions: Matrix
+    clamp: Matrix
+    points: Matrix
+    margin: Matrix
+    component_base: Matrix
+    component_contributions: Matrix
+
+
+class Scorer:
+    """A verified bundle, ready to score.
+
+    Parameters
+    ----------
+    bundle
+        A bundle whose bytes have been verified.
+    threads
+        Threads of LightGBM; 1 for single rows, because OpenMP's spinning costs more than it gains there.
+    """
+
+    def __init__(self, bundle: ScoreBundle, *, threads: int = 1) -> None:
+        import lightgbm
+
+        self.bundle = bundle
+        self.manifest = bundle.manifest
+        self.digest = bundle.digest
+        self._threads = threads
+        self._boosters = [
+            lightgbm.Booster(model_str=bundle.booster_text(component.name)) for component in self.manifest.components
+        ]
+        self._codes = [
+            {category: float(code) for code, category in enumerate(feature.vocabulary, start=1)}
+            for feature in self.manifest.features
+        ]
+        self._check_golden()
+
+    def encode(self, rows: Sequence[Mapping[str, Value]]) -> tuple[Matrix, list[list[str]]]:
+        """Return the matrix of rows by name, and per row the names of features whose category was never seen.
+
+        Raises
+        ------
+        InvalidRequest
+            If a row lacks a declared name, has one too many, or holds a value of the wrong kind.
+        """
+        features = self.manifest.features
+        matrix = np.empty((len(rows), len(features)))
+        unseen: list[list[str]] = [[] for _ in rows]
+        for i, row in enumerate(rows):
+            self._check_names(row)
+            for j, feature in enumerate(features):
+                matrix[i, j] = code = _encode(feature, self._codes[j], row[feature.name])
+                if feature.dtype == "category" and code == OTHER_CODE:
+                    unseen[i].append(feature.name)
+        return matrix, unseen
+
+    def encode_frame(self, frame: pd.DataFrame) -> Matrix:
+        """Return the matrix of a frame, column by column, by name; other columns are ignored."""
+        matrix = np.empty((len(frame), len(self.manifest.features)))
+        for j, feature in enumerate(self.manifest.features):
+            column = frame[feature.name]
+            if feature.dtype == "float":
+                values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+                matrix[:, j] = np.where(np.isnan(values), 0.0, values) if feature.null_rule == "zero" else values
+            else:
+                texts = column.astype(object)
+                codes = texts.map(self._codes[j]).astype(np.float64).fillna(OTHER_CODE)
+                matrix[:, j] = codes.mask(texts.isna(), np.nan).to_numpy()
+        return matrix
+
+    def raw(self, matrix: Matrix) -> Matrix:
+        """Return (n, n_components) raw margins of the boosters."""
+        columns = [booster.predict(matrix, raw_score=True, num_threads=self._threads) for booster in self._boosters]
+        return np.column_stack(columns)
+
+    def component_margins(self, matrix: Matrix) -> Matrix:
+        """Return (n, n_components) calibrated margins."""
+        slopes = np.array([component.slope for component in self.manifest.components])
+        intercepts = np.array([component.intercept for component in self.manifest.components])
+        calibrated: Matrix = self.raw(matrix) * slopes + intercepts
+        return calibrated
+
+    def margin(self, matrix: Matrix) -> Matrix:
+        """Return (n,) margins of the score."""
+        return self.component_margins(matrix) @ self._weights()
+
+    def points(self, matrix: Matrix) -> Matrix:
+        """Return (n,) clamped points."""
+        scale = self.manifest.scale
+        return np.array([p + scale.clamp(p) for p in map(scale.points, self.margin(matrix).tolist())])
+
+    def explain(self, matrix: Matrix) -> Explanation:
+        """Return the exact decomposition of each row: LightGBM's own path-dependent TreeSHAP, scaled to points.
+
+        References
+        ----------
+        Lundberg, Erion and Lee, "Consistent Individualized Feature Attribution for Tree Ensembles", 2018, algorithm 2.
+        """
+        scale, components = self.manifest.scale, self.manifest.components
+        bases, parts = [], []
+        for component, booster in zip(components, self._boosters, strict=True):
+            values = np.asarray(booster.predict(matrix, pred_contrib=True, num_threads=self._threads))
+            parts.append(values[:, :-1] * component.slope)
+            # The expected value is one number; an empty matrix has none to show.
+            expected = float(values[0, -1]) if len(values) else 0.0
+            bases.append(expected * component.slope + component.intercept)
+        component_base, component_parts = np.array(bases), np.stack(parts, axis=1)
+        weights = self._weights()
+        base = scale.points(float(component_base @ weights))
+        contributions = np.einsum("nkp,k->np", component_parts, weights) * scale.slope
+        unclamped = base + contributions.sum(axis=1)
+        clamp = np.array([scale.clamp(p) for p in unclamped.tolist()])
+        margin = np.array([scale.margin(p) for p in unclamped.tolist()])
+        return Explanation(base, contributions, clamp, unclamped + clamp, margin, component_base, component_parts)
+
+    def _weights(self) -> Matrix:
+        return np.array([component.weight for component in self.manifest.components])
+
+    def _check_names(self, row: Mapping[str, Value]) -> None:
+        names = self.manifest.feature_names
+        missing, extra = [n for n in names if n not in row], sorted(set(row) - set(names))
+        if missing or extra:
+            raise InvalidRequest(
+                f"inputs do not match the model: missing {missing}, unknown {extra}",
+                remedy="Send every declared input by name; null says that it is not known.",
+                details={"missing": missing, "unknown": extra},
+            )
+
+    def _check_golden(self) -> None:
+        golden = self.bundle.golden
+        if not golden.rows:
+            raise BundleRefused("bundle has no golden rows", where=self.digest[:16])
+        rows = np.array([[math.nan if v is None else v for v in row] for row in golden.rows])
+        difference = float(np.max(np.abs(self.raw(rows) - np.array(golden.raw))))
+        if not difference <= GOLDEN_TOLERANCE:
+            raise BundleRefused(
+                f"golden rows differ by {difference:.3g}, at most {GOLDEN_TOLERANCE} is allowed", where=self.digest[:16]
+            )
+
+
+def _encode(feature: ManifestFeature, codes: Mapping[str, float], value: Value) -> float:
+    if value is None:
+        return 0.0 if feature.null_rule == "zero" else math.nan
+    if feature.dtype == "category":
+        if not isinstance(value, str):
+            raise InvalidRequest(f"{feature.name} is a category and must be text, met {type(value).__name__}")
+        return codes.get(value, OTHER_CODE)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidRequest(f"{feature.name} must be a number, met {type(value).__name__}")
+    if not math.isfinite(value):
+        raise InvalidRequest(f"{feature.name} must be finite, met {value}", remedy="Send null for an unknown value.")
+    return float(value)
+
+
+def load_scorer(folder: Path, keys_dir: Path, *, digest: str | None = None, threads: int = 1) -> Scorer:
+    """Verify a bundle folder, prove it in a throw-away child process, and return a scorer on the verified bytes.
+
+    Raises
+    ------
+    BundleRefused
+        If digest, signature, format or golden rows do not hold, or the child that parsed the trees died.
+    """
+    files = read_files(folder)
+    met = verify_files(files, keys_dir, where=str(folder), digest=digest)
+    bundle = parse_bundle(files, where=str(folder))
+    _prove_in_child(folder, met)
+    return Scorer(bundle, threads=threads)
+
+
+def _prove_in_child(folder: Path, digest: str) -> None:
+    # A text that passes its signature can still have been signed damaged; then the child dies instead of the service.
+    command = [sys.executable, "-m", "registry.scorer", str(folder), digest]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=CHILD_TIMEOUT_S, check=False)  # noqa: S603 - our own interpreter and module
+    except subprocess.TimeoutExpired:
+        raise BundleRefused(f"bundle {digest[:16]} hangs when parsed", where=str(folder)) from None
+    if result.returncode:
+        last = (result.stderr.strip().splitlines() or ["no message"])[-1]
+        raise BundleRefused(
+            f"bundle {digest[:16]} cannot be parsed (exit {result.returncode}: {last})", where=str(folder)
+        )
+
+
+def _child(arguments: Sequence[str]) -> None:
+    folder, digest = Path(arguments[0]), arguments[1]
+    bundle = parse_bundle(read_files(folder), where=str(folder))
+    if bundle.digest != digest:
+        raise BundleRefused(f"bundle changed while it was read: {bundle.digest[:16]} is not {digest[:16]}")
+    Scorer(bundle)
+
+
+def as_row(values: Mapping[str, Any]) -> dict[str, Value]:
+    """Return plain Python values of a record whose floats may be numpy's and whose nulls may be NaN."""
+    return {name: _plain(value) for name, value in values.items()}
+
+
+def _plain(value: object) -> Value:
+    if value is None or isinstance(value, str):
+        return value
+    number = float(value)  # type: ignore[arg-type]  # numpy scalars have no common static type
+    return None if math.isnan(number) else number
+
+
+if __name__ == "__main__":
+    _child(sys.argv[1:])

@@ -1,0 +1,90 @@
+"""Settings: read once at an edge from `ROADRISK_*`, then passed on. Nothing is read or made at import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Where things lie and how they run. Environment variables carry the prefix `ROADRISK_`.
+
+    Parameters
+    ----------
+    home
+        Folder of everything the platform writes except keys.
+    keys_dir
+        Folder of secret keys; must lie outside `home`, because a key beside its data protects nothing.
+    real_data_dir
+        Folder of the real public data that the studies in `experiments/` read.
+    seed
+        Seed of everything random.
+    threads
+        Threads for training and DuckDB; results do not depend on it.
+    memory_limit
+        Memory limit handed to DuckDB.
+    host, port, workers
+        Where the service listens, and how many worker processes it has.
+    retrieval_timeout_s
+        How long the client waits for an answer.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="ROADRISK_", frozen=True, extra="ignore")
+
+    home: Path = Path("var")
+    keys_dir: Path = Path(".keys")
+    real_data_dir: Path = Path("../shared/data")
+    seed: int = 20260704
+    threads: int = Field(default=2, ge=1)
+    memory_limit: str = "2GB"
+    host: str = "127.0.0.1"
+    port: int = Field(default=8350, ge=1, le=65535)
+    workers: int = Field(default=1, ge=1)
+    retrieval_timeout_s: float = Field(default=10.0, gt=0)
+
+    @property
+    def outbox_dir(self) -> Path:
+        """Deliveries of the simulated province, as the upstream side would hand them over."""
+        return self.home / "outbox"
+
+    @property
+    def truth_dir(self) -> Path:
+        """True intensities of the simulation; features and training never read it."""
+        return self.home / "truth"
+
+    @property
+    def warehouse_dir(self) -> Path:
+        """Bitemporal Parquet, by resource and arrival month."""
+        return self.home / "warehouse"
+
+    @property
+    def feature_dir(self) -> Path:
+        """Feature and label tables."""
+        return self.home / "features"
+
+    @property
+    def feast_dir(self) -> Path:
+        """Feast's registry and online store."""
+        return self.home / "feast"
+
+    @property
+    def mlflow_dir(self) -> Path:
+        """MLflow's database and artefacts."""
+        return self.home / "mlflow"
+
+    @property
+    def mlflow_uri(self) -> str:
+        """Address of MLflow's database."""
+        return f"sqlite:///{(self.mlflow_dir / 'mlflow.db').absolute()}"
+
+    @property
+    def bundle_dir(self) -> Path:
+        """Score bundles by digest."""
+        return self.home / "bundles"
+
+    @property
+    def ledger_dir(self) -> Path:
+        """Promotion and decision ledgers."""
+        return self.home / "ledger"

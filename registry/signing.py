@@ -1,0 +1,162 @@
+"""Keys and signatures: Ed25519 for bundles, HMAC keys for pseudonyms and ledgers.
+
+Keys live in `Settings.keys_dir`, one file each with mode 0600, apart from the data they protect. A missing key is made
+by `roadrisk doctor --init-keys` (and by the demonstration); nothing else makes one silently.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from registry.bundle import SIGNATURE, canonical_json, digest_of, read_files
+from registry.errors import BundleRefused, ConfigurationError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+PSEUDONYM_KEY: Final = "pseudonym.key"
+LEDGER_KEY: Final = "ledger.key"
+SIGNING_KEY: Final = "bundle-signing.pem"
+VERIFY_KEY: Final = "bundle-verify.pem"
+
+
+def init_keys(keys_dir: Path) -> list[str]:
+    """Make every key that does not exist yet; return the names of those made."""
+    keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made = []
+    for name in (PSEUDONYM_KEY, LEDGER_KEY):
+        if not (keys_dir / name).exists():
+            _write_secret(keys_dir / name, secrets.token_hex(32).encode())
+            made.append(name)
+    if not (keys_dir / SIGNING_KEY).exists():
+        _init_signing_key(keys_dir)
+        made.extend([SIGNING_KEY, VERIFY_KEY])
+    return made
+
+
+def read_secret(keys_dir: Path, name: str) -> bytes:
+    """Return the bytes of a symmetric key.
+
+    Raises
+    ------
+    ConfigurationError
+        If the key does not exist or is shorter than 32 bytes.
+    """
+    path = keys_dir / name
+    if not path.is_file():
+        raise ConfigurationError(
+            f"key {name} does not exist", where=str(path), remedy="Make the keys with `roadrisk doctor --init-keys`."
+        )
+    key = bytes.fromhex(path.read_text().strip())
+    if len(key) < 32:
+        raise ConfigurationError(f"key {name} has {len(key)} bytes, at least 32 are needed", where=str(path))
+    return key
+
+
+def sign_bundle(folder: Path, keys_dir: Path) -> str:
+    """Sign the bundle in a folder and return its digest. Signing again with the same key changes nothing."""
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    path = keys_dir / SIGNING_KEY
+    if not path.is_file():
+        raise ConfigurationError(
+            f"signing key {SIGNING_KEY} does not exist",
+            where=str(path),
+            remedy="Make the keys with `roadrisk doctor --init-keys`.",
+        )
+    key = load_pem_private_key(path.read_bytes(), password=None)
+    digest = digest_of(read_files(folder))
+    signature: bytes = _as_private(key).sign(digest.encode())
+    content = canonical_json({"algorithm": "Ed25519", "digest": digest, "signature": signature.hex()})
+    staging = folder.parent / f".{folder.name}.{SIGNATURE}"
+    staging.write_bytes(content)
+    staging.replace(folder / SIGNATURE)
+    return digest
+
+
+def verify_files(files: dict[str, bytes], keys_dir: Path, *, where: str, digest: str | None = None) -> str:
+    """Verify digest and signature over exact bytes, before anything parses them; return the digest.
+
+    Parameters
+    ----------
+    files
+        File name -> bytes of one bundle folder.
+    keys_dir
+        Folder with the public key.
+    where
+        Words for messages.
+    digest
+        Digest that another record (promotion ledger) says the bundle must have.
+
+    Raises
+    ------
+    BundleRefused
+        If the bundle is unsigned, or its digest or signature does not verify.
+    """
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    met = digest_of(files)
+    if digest is not None and met != digest:
+        raise BundleRefused(
+            f"bundle has digest {met[:16]}, the promotion ledger names {digest[:16]}",
+            where=where,
+            remedy="Restore the bundle from the registry or roll back to another version.",
+        )
+    if SIGNATURE not in files:
+        raise BundleRefused("bundle is not signed", where=where, remedy="Train and register the model again.")
+    key_path = keys_dir / VERIFY_KEY
+    if not key_path.is_file():
+        raise ConfigurationError(f"public key {VERIFY_KEY} does not exist", where=str(key_path))
+    try:
+        claim = json.loads(files[SIGNATURE])
+        claimed, signature = claim["digest"], bytes.fromhex(claim["signature"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise BundleRefused(f"signature.json cannot be read: {error}", where=where) from error
+    if claimed != met:
+        raise BundleRefused(
+            f"bundle has digest {met[:16]}, its signature is for {str(claimed)[:16]}: a file was changed",
+            where=where,
+            remedy="Restore the bundle from the registry or roll back to another version.",
+        )
+    try:
+        _as_public(load_pem_public_key(key_path.read_bytes())).verify(signature, met.encode())
+    except InvalidSignature:
+        raise BundleRefused(f"signature of bundle {met[:16]} does not verify", where=where) from None
+    return met
+
+
+def _init_signing_key(keys_dir: Path) -> None:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+    key = Ed25519PrivateKey.generate()
+    _write_secret(keys_dir / SIGNING_KEY, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (keys_dir / VERIFY_KEY).write_bytes(public)
+
+
+def _write_secret(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+
+
+def _as_private(key: object) -> Ed25519PrivateKey:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ConfigurationError(f"the signing key is a {type(key).__name__}, an Ed25519 key is needed")
+    return key
+
+
+def _as_public(key: object) -> Ed25519PublicKey:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    if not isinstance(key, Ed25519PublicKey):
+        raise ConfigurationError(f"the public key is a {type(key).__name__}, an Ed25519 key is needed")
+    return key

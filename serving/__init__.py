@@ -1,0 +1,1 @@
+"""The scoring service: entity -> online features -> bundle -> exact explanation -> decision record -> answer."""

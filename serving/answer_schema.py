@@ -1,0 +1,204 @@
+"""What a caller gets, as declared in the OpenAPI document; a test holds real answers against it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Direction = Literal["raises", "lowers"]
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class Wording(_Closed):
+    """A text for people."""
+
+    zh: str
+    en: str
+
+
+class TierOut(Wording):
+    """A tier: red 红, orange 橙, yellow 黄, blue 蓝, or grey 灰 for no score."""
+
+    code: Literal["red", "orange", "yellow", "blue", "grey"]
+
+
+class ReasonOut(Wording):
+    """One reason; codes are listed at /v1/reason-codes."""
+
+    code: str
+    direction: Direction
+    contribution: float = Field(description="points")
+    features: list[str]
+    value: float | str | None = Field(description="observed value of the leading feature")
+    median: float | None = Field(description="median of the reference population")
+    unit: str
+    remedy: Wording | None
+
+
+class GroupOut(Wording):
+    """Points of one feature group."""
+
+    group: str
+    points: float
+
+
+class FactorOut(Wording):
+    """One factor of a pure premium; the product of all is the relativity."""
+
+    group: str
+    factor: float
+    frequency_factor: float
+    severity_factor: float
+    cny: float = Field(description="yuan; all add up to the pure premium minus the portfolio mean")
+
+
+class ContributionOut(Wording):
+    """Points of one feature: an exact Shapley value."""
+
+    feature: str
+    value: float | str | None
+    unit: str
+    points: float
+    group: str
+
+
+class DecompositionOut(_Closed):
+    """The exact decomposition: base + sum of contributions + clamp = total, to 1e-9."""
+
+    base: float
+    contributions: list[ContributionOut]
+    clamp: float
+    total: float
+
+
+class SourceOut(Wording):
+    """Age of a source when the inputs were computed."""
+
+    resource: str
+    last_arrived_at: str | None
+    age_d: float | None
+    limit_d: int
+    stale: bool
+
+
+class CoverageOut(_Closed):
+    """How many inputs are known."""
+
+    share: float
+    present: int
+    total: int
+    minimum: float
+
+
+class ModelOut(_Closed):
+    """The model that answered."""
+
+    name: str
+    version: str
+    digest: str
+    data_cut: str
+    simulated: bool
+
+
+class ExposureOut(_Closed):
+    """Exposure that the answer used."""
+
+    value: float
+    unit: str
+
+
+class WarningOut(Wording):
+    """Something to know before relying on the answer."""
+
+    code: Literal["unseen-category", "stale-source", "clamped"]
+    subject: str
+
+
+class NoScoreOut(Wording):
+    """Why there is no score."""
+
+    missing: list[dict[str, Any]]
+
+
+class RecordedAnswer(_Closed):
+    """An answer as it was recorded."""
+
+    score_id: str
+    product: str
+    product_name: Wording
+    outcome: Wording | None
+    score: float | None = Field(description="points rounded to one decimal, 0 to 1000, higher is riskier")
+    points: float | None = Field(description="exact points")
+    tier: TierOut
+    percentile: float | None = Field(description="percentage of the reference population at or below")
+    answer: dict[str, float] | None = Field(description="quantities of the product by name")
+    exposure: ExposureOut | None
+    no_score: NoScoreOut | None
+    reasons: list[ReasonOut]
+    groups: list[GroupOut]
+    factors: list[FactorOut] | None
+    factor_rule: Wording | None
+    as_of: str = Field(description="cut-off of the inputs, ISO 8601")
+    sources: list[SourceOut]
+    coverage: CoverageOut
+    model: ModelOut
+    warnings: list[WarningOut]
+
+
+class ScoreAnswer(RecordedAnswer):
+    """An answer to a request for a score."""
+
+    decomposition: DecompositionOut | None
+
+
+class VerificationOut(_Closed):
+    """The explanation was recomputed from the recorded row with the recorded bundle."""
+
+    digest: str
+    max_difference_points: float
+    additivity_error_points: float
+
+
+class ExplanationOut(_Closed):
+    """The exact explanation of a past decision."""
+
+    score_id: str
+    product: str
+    decided_at: str
+    as_of: str
+    model: ModelOut
+    score: float | None
+    points: float | None
+    tier: TierOut
+    no_score: NoScoreOut | None
+    reasons: list[ReasonOut]
+    groups: list[GroupOut]
+    factors: list[FactorOut] | None
+    factor_rule: Wording | None
+    decomposition: DecompositionOut | None
+    verification: VerificationOut | None
+
+
+class FieldProblem(_Closed):
+    """What is wrong with one field."""
+
+    field: str
+    problem: str
+    met: str
+
+
+class ProblemOut(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    remedy: str
+    instance: str = Field(description="request id")
+    errors: list[FieldProblem] = Field(default_factory=list)
+    details: dict[str, Any] = Field(default_factory=dict)

@@ -1,0 +1,222 @@
+"""From inputs to the answer: pure, no framework, no clock, no store."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from features.online import OnlineInputs, SourceAge
+from registry.answers import answer_of
+from registry.bundle import Manifest
+from registry.decisions import as_encoded
+from registry.feature_spec import GROUPS
+from registry.products import PRODUCTS, ScoreProduct
+from registry.scale import TIERS, Tier
+from registry.scorer import Explanation, Scorer, Value
+from serving.factors import RULE, factor_table
+from serving.no_score import known_inputs, no_score_of, source_names
+from serving.reasons import reasons_of
+
+DECOMPOSITION: Final = "decomposition"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """An answer as it is sent, and what the decision ledger keeps beside it.
+
+    Parameters
+    ----------
+    answer
+        The answer, with the decomposition.
+    encoded
+        The row of the matrix, null for NaN.
+    base, clamp, contributions
+        The decomposition in points; null and empty where there is no score.
+    """
+
+    answer: dict[str, Any]
+    encoded: tuple[float | None, ...]
+    base: float | None = None
+    clamp: float | None = None
+    contributions: Mapping[str, float] | None = None
+
+    @property
+    def recorded_answer(self) -> dict[str, Any]:
+        """The answer without the decomposition, which the recorded points and the bundle give again."""
+        return {name: value for name, value in self.answer.items() if name != DECOMPOSITION}
+
+
+def answer_score(
+    scorer: Scorer, version: str, inputs: OnlineInputs, *, score_id: str, product: ScoreProduct | None = None
+) -> Scored:
+    """Return the answer for one entity, or for the inputs of one request.
+
+    Parameters
+    ----------
+    scorer, version
+        The live model.
+    inputs
+        What is known; it may hold more values than the model needs.
+    score_id
+        Identifier of the answer.
+    product
+        The declared product, whose rules decide when there is no score; None for a portfolio.
+
+    Raises
+    ------
+    InvalidRequest
+        If a declared input is absent or a value is of the wrong kind.
+    """
+    manifest = scorer.manifest
+    values: dict[str, Value] = {n: inputs.values[n] for n in manifest.feature_names if n in inputs.values}
+    matrix, unseen = scorer.encode([values])
+    answer = _head(manifest, score_id) | _provenance(scorer, version, inputs, values, product)
+    no_score = no_score_of(manifest, values, inputs.sources, product)
+    if no_score is not None:
+        answer |= {"no_score": no_score, "tier": _tier("grey")}
+        answer["warnings"] = _warnings(manifest, inputs.sources, unseen[0], 0.0)
+        return Scored(answer, as_encoded(matrix))
+    explanation = scorer.explain(matrix)
+    answer |= _score(manifest, explanation, inputs.exposure) | explain_row(manifest, explanation, values)
+    clamp = float(explanation.clamp[0])
+    answer["warnings"] = _warnings(manifest, inputs.sources, unseen[0], clamp)
+    points = dict(zip(manifest.feature_names, explanation.contributions[0].tolist(), strict=True))
+    return Scored(answer, as_encoded(matrix), explanation.base, clamp, points)
+
+
+def explain_row(manifest: Manifest, explanation: Explanation, values: Mapping[str, Value]) -> dict[str, Any]:
+    """Return everything that explains one score: reasons, groups, factors and the exact decomposition."""
+    contributions = explanation.contributions[0].tolist()
+    priced = manifest.answer == "pure_premium"
+    return {
+        "reasons": reasons_of(manifest, contributions, values),
+        "groups": _groups(manifest, contributions),
+        "factors": factor_table(manifest, explanation) if priced else None,
+        "factor_rule": RULE if priced else None,
+        DECOMPOSITION: _decomposition(manifest, explanation, contributions, values),
+    }
+
+
+def percentile_of(points: float, quantiles: Sequence[float]) -> float:
+    """Return the percentage of the reference population at or below a score, the middle of the range on a tie.
+
+    `quantiles` are the points at the 0th, 1st, .. 100th percentile, ascending.
+    """
+    last = len(quantiles) - 1
+    low, high = bisect_left(quantiles, points), bisect_right(quantiles, points)
+    if low < high:
+        return 100.0 * (low + high - 1) / 2 / last
+    if low == 0 or high > last:
+        return 0.0 if low == 0 else 100.0
+    share = (points - quantiles[low - 1]) / (quantiles[low] - quantiles[low - 1])
+    return 100.0 * (low - 1 + share) / last
+
+
+def _head(manifest: Manifest, score_id: str) -> dict[str, Any]:
+    declared = PRODUCTS.get(manifest.product)
+    return {
+        "score_id": score_id, "product": manifest.product, "product_name": {"zh": manifest.zh, "en": manifest.en},
+        "outcome": {"zh": declared.outcome_zh, "en": declared.outcome_en} if declared else None,
+        "score": None, "points": None, "tier": None, "percentile": None, "answer": None, "exposure": None,
+        "no_score": None, "reasons": [], "groups": [], "factors": None, "factor_rule": None, DECOMPOSITION: None,
+    }
+
+
+def _score(manifest: Manifest, explanation: Explanation, exposure: float | None) -> dict[str, Any]:
+    points = float(explanation.points[0])
+    margins = explanation.component_base + explanation.component_contributions[0].sum(axis=1)
+    used = exposure if manifest.answer == "rate" else None
+    return {
+        "score": round(points, 1), "points": points, "tier": _tier(manifest.scale.tier(points)),
+        "percentile": round(percentile_of(points, manifest.reference.point_quantiles), 2),
+        "answer": answer_of(manifest, margins.tolist(), exposure=used),
+        "exposure": None if used is None else {"value": used, "unit": manifest.exposure_unit},
+    }
+
+
+def _tier(code: Tier) -> dict[str, str]:
+    zh, en = TIERS[code]
+    return {"code": code, "zh": zh, "en": en}
+
+
+def _groups(manifest: Manifest, contributions: Sequence[float]) -> list[dict[str, Any]]:
+    totals: dict[str, float] = {}
+    for feature, points in zip(manifest.features, contributions, strict=True):
+        totals[feature.group] = totals.get(feature.group, 0.0) + points
+    return [
+        {"group": name, "zh": GROUPS[name][0], "en": GROUPS[name][1], "points": totals[name]}
+        for name in sorted(totals, key=lambda name: -abs(totals[name]))
+    ]
+
+
+def _decomposition(
+    manifest: Manifest, explanation: Explanation, contributions: Sequence[float], values: Mapping[str, Value]
+) -> dict[str, Any]:
+    lines = [
+        {
+            "feature": feature.name, "zh": feature.zh, "en": feature.en, "value": values[feature.name],
+            "unit": feature.unit, "points": points, "group": feature.group,
+        }
+        for feature, points in zip(manifest.features, contributions, strict=True)
+    ]
+    lines.sort(key=lambda line: -abs(line["points"]))  # type: ignore[arg-type]  # points are floats among mixed values
+    return {
+        "base": explanation.base, "contributions": lines, "clamp": float(explanation.clamp[0]),
+        "total": float(explanation.points[0]),
+    }
+
+
+def _provenance(
+    scorer: Scorer, version: str, inputs: OnlineInputs, values: Mapping[str, Value], product: ScoreProduct | None
+) -> dict[str, Any]:
+    present, total = len(known_inputs(scorer.manifest, values)), len(values)
+    return {
+        "as_of": inputs.as_of.isoformat(),
+        "sources": [_source(age) for age in inputs.sources],
+        "coverage": {
+            "share": present / total, "present": present, "total": total,
+            "minimum": product.min_coverage if product else 0.0,
+        },
+        "model": {
+            "name": scorer.manifest.product, "version": version, "digest": scorer.digest,
+            "data_cut": scorer.manifest.provenance.data_cut, "simulated": scorer.manifest.provenance.simulated,
+        },
+        "warnings": [],
+    }
+
+
+def _source(age: SourceAge) -> dict[str, Any]:
+    zh, en = source_names(age.resource)
+    return {
+        "resource": age.resource, "zh": zh, "en": en, "age_d": age.age_d, "limit_d": age.limit_d, "stale": age.stale,
+        "last_arrived_at": age.last_arrived_at.isoformat() if age.last_arrived_at else None,
+    }
+
+
+def _warnings(
+    manifest: Manifest, sources: Sequence[SourceAge], unseen: Sequence[str], clamp: float
+) -> list[dict[str, str]]:
+    named = {feature.name: feature for feature in manifest.features}
+    warnings = [
+        {
+            "code": "unseen-category", "subject": name, "zh": f"{named[name].zh}的取值未见于训练数据，按“其他”处理",
+            "en": f"the value of {named[name].en} was not seen in training and counts as other",
+        }
+        for name in unseen
+    ]
+    for age in sources:
+        if age.stale:
+            zh, en = source_names(age.resource)
+            state_zh, state_en = ("无数据", "absent") if age.age_d is None else ("过期", "stale")
+            warnings.append({
+                "code": "stale-source", "subject": age.resource, "zh": f"数据资源“{zh}”{state_zh}",
+                "en": f"data resource {en!r} is {state_en}",
+            })
+    if clamp:
+        warnings.append({
+            "code": "clamped", "subject": "points", "zh": f"分值按量程修正{clamp:+.1f}分",
+            "en": f"points were clamped by {clamp:+.1f} to stay within the scale",
+        })
+    return warnings

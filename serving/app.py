@@ -1,0 +1,105 @@
+"""The HTTP contract of scoring: a plain ASGI application that runs inside BentoML and, unchanged, in a test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from registry.errors import RoadRiskError
+from serving.catalogue_routes import add_pages, catalogue_router, health_router
+from serving.desk import ScoringDesk
+from serving.documents import DESCRIPTION, finish
+from serving.envelope import Envelope, request_id_of
+from serving.limits import DEFAULT_MAX_BODY_BYTES, BodyLimits
+from serving.metrics import Metrics
+from serving.problems import MEDIA_TYPE, Problem, invalid_fields, method_not_allowed, not_found, of_status, problem_of
+from serving.schemas import UNION_TAGS, json_type
+from serving.score_routes import score_router
+
+API_VERSION = "1.0.0"
+
+
+def create_app(desk: ScoringDesk, *, max_body_bytes: int = DEFAULT_MAX_BODY_BYTES) -> FastAPI:
+    """Return the application over a scoring desk.
+
+    Parameters
+    ----------
+    desk
+        Models, online store and decision ledger, ready to use.
+    max_body_bytes
+        Longest body of a request.
+    """
+    metrics = Metrics()
+    app = FastAPI(
+        title="roadrisk", version=API_VERSION, description=DESCRIPTION, openapi_url=None, docs_url=None, redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.include_router(score_router(desk, metrics))
+    app.include_router(catalogue_router(desk))
+    app.include_router(health_router(desk, metrics))
+    add_pages(app)
+    _add_document(app)
+    app.add_exception_handler(RoadRiskError, _ours)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_middleware(BodyLimits, max_body_bytes=max_body_bytes)
+    app.add_middleware(Envelope, metrics=metrics)
+    return app
+
+
+def _add_document(app: FastAPI) -> None:
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = finish(generate())
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # the framework's documented way to extend the document
+
+    @app.get("/openapi.json", include_in_schema=False)
+    def document() -> dict[str, Any]:
+        return app.openapi()
+
+
+def _ours(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RoadRiskError)
+    return _respond(request, problem_of(error))
+
+
+def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return _respond(request, invalid_fields([_field_problem(found) for found in error.errors()]))
+
+
+def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return _respond(request, not_found())
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "GET")
+        return _respond(request, method_not_allowed(request.method, allowed))
+    return _respond(request, of_status(error.status_code, str(error.detail)))
+
+
+def _respond(request: Request, problem: Problem) -> Response:
+    body = problem.body(request_id_of(request.scope))
+    return Response(body, status_code=problem.status, media_type=MEDIA_TYPE, headers=dict(problem.headers))
+
+
+def _field_problem(found: dict[str, Any]) -> dict[str, str]:
+    missing = found["type"] == "missing"
+    return {
+        "field": _path(found["loc"]),
+        "problem": "is missing" if missing else str(found["msg"]),
+        "met": "nothing" if missing else json_type(found.get("input")),
+    }
+
+
+def _path(loc: Sequence[int | str]) -> str:
+    parts = [str(part)[:64] for part in loc if part not in UNION_TAGS]
+    return ".".join(parts[1:] if parts[:1] == ["body"] and len(parts) > 1 else parts)

@@ -1,0 +1,170 @@
+"""The scoring desk: find the entity, read its inputs, score, record, and only then answer."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from features.online import OnlineInputs
+from registry.decisions import Decision, DecisionLedger, check_recomputed, recorded_matrix
+from registry.entities import ENTITIES
+from registry.errors import ServiceUnavailable
+from registry.products import product_named
+from registry.scorer import as_row
+from serving.answering import Scored, answer_score, explain_row
+from serving.live import LiveModels, LiveScorer
+from serving.ports import FeatureSource
+from serving.schemas import check_features
+
+COPIED = ("model", "score", "points", "tier", "no_score")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which request asks: its id, and when it came in by `time.perf_counter`."""
+
+    request_id: str
+    started: float
+
+
+@dataclass(frozen=True)
+class ScoringDesk:
+    """Answers questions about scores.
+
+    Parameters
+    ----------
+    models
+        Live models.
+    source
+        The online store.
+    decisions
+        The decision ledger.
+    clock
+        Returns the current instant, aware UTC.
+    """
+
+    models: LiveModels
+    source: FeatureSource
+    decisions: DecisionLedger
+    clock: Callable[[], datetime]
+
+    def score_entity(self, product_id: str, key: Mapping[str, str], asked: Asked) -> dict[str, Any]:
+        """Return the recorded answer for one entity.
+
+        Raises
+        ------
+        UnknownEntity
+            If the online store does not know it.
+        ServiceUnavailable
+            If the product has no live model, or store or ledger cannot be used.
+        """
+        product = product_named(product_id)
+        model = self.models.product(product_id)
+        entity_id = self.source.resolve(ENTITIES[product.entity], key)
+        inputs = _complete(model, self.source.read(product_id, entity_id))
+        scored = answer_score(
+            model.scorer, model.version, inputs, score_id=new_score_id(), product=product
+        )
+        return self._record(model, inputs, scored, asked)
+
+    def score_portfolio(
+        self, name: str, features: Mapping[str, Any], exposure: float | None, asked: Asked
+    ) -> dict[str, Any]:
+        """Return the recorded answer for one row that the caller sent.
+
+        Raises
+        ------
+        NotFound
+            If there is no such portfolio.
+        InvalidRequest
+            If the row does not match the model.
+        """
+        model = self.models.portfolio(name)
+        values = check_features(model.manifest, features)
+        inputs = OnlineInputs(
+            entity_id="", related={}, values=values, as_of=self.clock(), sources=(), exposure=exposure
+        )
+        scored = answer_score(model.scorer, model.version, inputs, score_id=new_score_id())
+        return self._record(model, inputs, scored, asked)
+
+    def recorded(self, score_id: str) -> dict[str, Any]:
+        """Return a past answer as it was recorded.
+
+        Raises
+        ------
+        NotFound
+            If there is none.
+        """
+        return self.decisions.get(score_id).answer
+
+    def explanation(self, score_id: str) -> dict[str, Any]:
+        """Return the exact explanation of a past decision, recomputed from its record and its bundle.
+
+        Raises
+        ------
+        NotFound
+            If there is no such decision.
+        IntegrityError
+            If the recomputed points are not the recorded ones, or the bundle is gone.
+        """
+        decision = self.decisions.get(score_id)
+        answer = decision.answer
+        head = {
+            "score_id": score_id, "product": decision.product, "decided_at": decision.at.isoformat(),
+            "as_of": decision.as_of.isoformat(), **{name: answer[name] for name in COPIED},
+        }
+        if decision.base is None:
+            absent = dict.fromkeys(("factors", "factor_rule", "decomposition", "verification"))
+            return {**head, "reasons": [], "groups": [], **absent}
+        scorer = self.models.with_digest(decision.product, decision.digest)
+        explanation = scorer.explain(recorded_matrix(decision))
+        names = scorer.manifest.feature_names
+        points = dict(zip(names, explanation.contributions[0].tolist(), strict=True))
+        clamp = float(explanation.clamp[0])
+        difference = check_recomputed(decision, base=explanation.base, clamp=clamp, contributions=points)
+        total = explanation.base + float(np.sum(explanation.contributions[0])) + clamp
+        verification = {
+            "digest": scorer.digest, "max_difference_points": difference,
+            "additivity_error_points": abs(total - float(explanation.points[0])),
+        }
+        return {**head, **explain_row(scorer.manifest, explanation, decision.inputs), "verification": verification}
+
+    def warm_up(self) -> None:
+        """Score a golden row with every live model, so that the first caller does not wait for lazy work."""
+        for model in self.models.live.values():
+            row = [np.nan if value is None else value for value in model.scorer.bundle.golden.rows[0]]
+            model.scorer.explain(np.array([row]))
+
+    def _record(self, model: LiveScorer, inputs: OnlineInputs, scored: Scored, asked: Asked) -> dict[str, Any]:
+        manifest = model.manifest
+        self.decisions.record(Decision(
+            score_id=scored.answer["score_id"], request_id=asked.request_id, at=self.clock(), product=manifest.product,
+            entity_id=inputs.entity_id, as_of=inputs.as_of, model_version=model.version, digest=model.scorer.digest,
+            inputs={name: inputs.values[name] for name in manifest.feature_names}, encoded=scored.encoded,
+            exposure=inputs.exposure, answer=scored.recorded_answer, base=scored.base, clamp=scored.clamp,
+            contributions=dict(scored.contributions or {}),
+            latency_ms=round((time.perf_counter() - asked.started) * 1000, 3),
+        ))
+        return scored.answer
+
+
+def _complete(model: LiveScorer, inputs: OnlineInputs) -> OnlineInputs:
+    missing = [name for name in model.manifest.feature_names if name not in inputs.values]
+    if missing:
+        raise ServiceUnavailable(
+            f"the online store does not hold {len(missing)} inputs of the live model of {model.manifest.product}",
+            remedy="Materialise the features of the live model, or promote a model of these features.",
+            details={"missing": missing},
+        )
+    return replace(inputs, values=as_row(inputs.values))
+
+
+def new_score_id() -> str:
+    """Return an identifier that nobody can guess; it is the key to an explanation."""
+    return secrets.token_hex(16)

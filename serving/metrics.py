@@ -1,0 +1,68 @@
+"""Figures of the service for Prometheus. Labels are route templates and declared names, never a raw path or key."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.multiprocess import MultiProcessCollector
+
+MULTIPROCESS_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+POINTS: Final = tuple(float(points) for points in range(100, 1000, 100))
+AGE_D: Final = (0.5, 1.0, 2.0, 7.0, 30.0, 62.0, 180.0, 365.0, 731.0)
+METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+
+
+class Metrics:
+    """The figures of one application, in a registry of its own.
+
+    Where several worker processes run, BentoML names a folder in which they share their figures, and `exposition` adds
+    them up.
+    """
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Histogram(
+            "roadrisk_request_seconds", "Time to answer a request", ("route", "method", "status"), buckets=SECONDS,
+            registry=self._registry,
+        )
+        self._points = Histogram(
+            "roadrisk_score_points", "Points of the scores answered", ("product", "version"), buckets=POINTS,
+            registry=self._registry,
+        )
+        self._tiers = Counter(
+            "roadrisk_decisions", "Decisions answered, by tier", ("product", "tier"), registry=self._registry
+        )
+        self._ages = Histogram(
+            "roadrisk_source_age_days", "Age of the sources of the inputs", ("product", "resource"), buckets=AGE_D,
+            registry=self._registry,
+        )
+
+    def observe_request(self, scope: Mapping[str, Any], status: int, seconds: float) -> None:
+        """Count one request; a path that matched no route counts under `unmatched`."""
+        route = getattr(scope.get("route"), "path", "unmatched")
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        self._requests.labels(route, method, str(status)).observe(seconds)
+
+    def observe_answer(self, answer: Mapping[str, Any]) -> None:
+        """Count one answer of a score."""
+        product = answer["product"]
+        self._tiers.labels(product, answer["tier"]["code"]).inc()
+        if answer["points"] is not None:
+            self._points.labels(product, answer["model"]["version"]).observe(answer["points"])
+        for source in answer["sources"]:
+            if source["age_d"] is not None:
+                self._ages.labels(product, source["resource"]).observe(source["age_d"])
+
+    def exposition(self) -> bytes:
+        """Return all figures in the text format, of all workers where there are several."""
+        if MULTIPROCESS_VARIABLE not in os.environ:
+            return generate_latest(self._registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        return generate_latest(together)

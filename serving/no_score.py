@@ -1,0 +1,81 @@
+"""Grey (灰): when there is no score, and what is missing for one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from features.online import SourceAge
+from registry.bundle import Manifest
+from registry.products import ScoreProduct
+from registry.resources import RESOURCES
+
+
+def no_score_of(
+    manifest: Manifest, values: Mapping[str, float | str | None], sources: Sequence[SourceAge],
+    product: ScoreProduct | None,
+) -> dict[str, Any] | None:
+    """Return why there is no score, or None where there is one.
+
+    There is none where an input that the model requires is not known, where a mandatory source of the product is absent
+    or stale, or where fewer inputs are known than the product's least coverage.
+    """
+    missing = _inputs(manifest, values)
+    if product is not None:
+        missing += _sources(product, sources) + _coverage(product, manifest, values)
+    if not missing:
+        return None
+    return {
+        "missing": missing,
+        "zh": "不评分：" + "；".join(entry["zh"] for entry in missing),
+        "en": "no score: " + "; ".join(entry["en"] for entry in missing),
+    }
+
+
+def known_inputs(manifest: Manifest, values: Mapping[str, float | str | None]) -> set[str]:
+    """Return the inputs that are known: those present, and those where nothing on record means that none happened."""
+    return {f.name for f in manifest.features if values[f.name] is not None or f.null_rule == "zero"}
+
+
+def source_names(resource_id: str) -> tuple[str, str]:
+    """Return the Chinese and English name of a resource; its id where it is not declared."""
+    declared = RESOURCES.get(resource_id)
+    return (declared.zh, declared.en) if declared else (resource_id, resource_id)
+
+
+def _inputs(manifest: Manifest, values: Mapping[str, float | str | None]) -> list[dict[str, Any]]:
+    return [
+        {"kind": "input", "id": feature.name, "zh": f"缺少{feature.zh}", "en": f"{feature.en} is not known"}
+        for feature in manifest.features
+        if feature.null_rule == "required" and values[feature.name] is None
+    ]
+
+
+def _sources(product: ScoreProduct, sources: Sequence[SourceAge]) -> list[dict[str, Any]]:
+    ages = {age.resource: age for age in sources}
+    missing: list[dict[str, Any]] = []
+    for resource_id in product.mandatory:
+        age, (zh, en) = ages.get(resource_id), source_names(resource_id)
+        if age is None or age.age_d is None:
+            missing.append({"kind": "source", "id": resource_id, "zh": f"缺少数据资源“{zh}”",
+                            "en": f"mandatory resource {en!r} is absent"})
+        elif age.stale:
+            missing.append({"kind": "source", "id": resource_id, "age_d": age.age_d, "limit_d": age.limit_d,
+                            "zh": f"数据资源“{zh}”已过期（{age.age_d:.0f}天，限{age.limit_d}天）",
+                            "en": f"mandatory resource {en!r} is {age.age_d:.0f} days old, the limit is {age.limit_d}"})
+    return missing
+
+
+def _coverage(
+    product: ScoreProduct, manifest: Manifest, values: Mapping[str, float | str | None]
+) -> list[dict[str, Any]]:
+    known = known_inputs(manifest, values)
+    absent = [name for name in values if name not in known]
+    share = 1.0 - len(absent) / len(values)
+    if share >= product.min_coverage:
+        return []
+    return [{
+        "kind": "coverage", "id": "inputs", "share": share, "minimum": product.min_coverage, "inputs": absent,
+        "zh": f"已知输入占{share:.0%}，低于{product.min_coverage:.0%}",
+        "en": f"{share:.0%} of the inputs are known, at least {product.min_coverage:.0%} are needed",
+    }]

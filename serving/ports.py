@@ -1,0 +1,29 @@
+"""What serving needs of the floors below, so that a test can stand in for the online store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from features.online import OnlineInputs
+from registry.entities import Entity
+
+
+class FeatureSource(Protocol):
+    """Finds an entity by its natural key and reads what is known about it."""
+
+    def resolve(self, entity: Entity, key: Mapping[str, str]) -> str:
+        """Return the pseudonym of an entity.
+
+        Raises
+        ------
+        UnknownEntity
+            If the store has no such entity.
+        ServiceUnavailable
+            If the store does not answer.
+        """
+        ...
+
+    def read(self, product_id: str, entity_id: str) -> OnlineInputs:
+        """Return the inputs of one product for an entity; raises as `resolve` does."""
+        ...

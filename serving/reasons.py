@@ -1,0 +1,93 @@
+"""Reasons in words: at most four, those that raise the score first, each with the value met and the usual one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from registry.bundle import Manifest, ManifestFeature
+from registry.reasons import REASONS
+
+MAX_REASONS: Final = 4
+LEAST_POINTS: Final = 0.05
+"""What rounds to 0.0 points is no reason."""
+
+_UNITS_ZH: Final = {
+    "1": "", "%": "%", "d": "天", "h": "小时", "min": "分钟", "s": "秒", "year": "年", "vehicle_year": "车年",
+    "km": "公里", "m": "米", "mm": "毫米", "m3": "立方米", "km/h": "公里/小时",
+    "1/100km": "次/百公里", "1/vehicle_year": "次/车年",
+    "deg": "度", "t": "吨", "kg": "千克", "kW": "千瓦", "cd": "坎德拉", "CNY": "元", "score": "分",
+}
+_UNITS_EN: Final = {"1": "", "score": "points", "vehicle_year": "vehicle-years", "1/vehicle_year": "per vehicle-year"}
+
+
+def reasons_of(
+    manifest: Manifest, contributions: Sequence[float], values: Mapping[str, float | str | None]
+) -> list[dict[str, Any]]:
+    """Return at most `MAX_REASONS` reasons of one score.
+
+    Features that share a reason code are one reason: its contribution is their sum, its text speaks of the feature that
+    contributes most in the same direction.
+
+    Parameters
+    ----------
+    manifest
+        The bundle's manifest.
+    contributions
+        (n_features,) points.
+    values
+        Feature name -> observed value.
+    """
+    by_code: dict[str, list[tuple[float, ManifestFeature]]] = {}
+    for feature, points in zip(manifest.features, contributions, strict=True):
+        by_code.setdefault(feature.reason_code, []).append((points, feature))
+    totals = {code: sum(points for points, _ in parts) for code, parts in by_code.items()}
+    strong = [code for code, total in totals.items() if abs(total) >= LEAST_POINTS]
+    ordered = sorted(strong, key=lambda code: (totals[code] < 0, -abs(totals[code]), code))
+    return [_reason(code, totals[code], by_code[code], manifest, values) for code in ordered[:MAX_REASONS]]
+
+
+def _reason(
+    code: str, total: float, parts: Sequence[tuple[float, ManifestFeature]], manifest: Manifest,
+    values: Mapping[str, float | str | None],
+) -> dict[str, Any]:
+    sign = 1.0 if total > 0 else -1.0
+    _, leading = max(parts, key=lambda part: sign * part[0])
+    entry, value = REASONS[code], values.get(leading.name)
+    median = manifest.reference.medians.get(leading.name)
+    zh, en = _texts(leading, value, median)
+    reason: dict[str, Any] = {
+        "code": code, "direction": "raises" if total > 0 else "lowers", "contribution": total,
+        "zh": f"{entry.zh}：{zh}", "en": f"{entry.en}: {en}", "features": [feature.name for _, feature in parts],
+        "value": value, "median": median, "unit": leading.unit, "remedy": None,
+    }
+    if total > 0 and entry.remedy_zh and any(feature.actionable for _, feature in parts):
+        reason["remedy"] = {"zh": entry.remedy_zh, "en": entry.remedy_en}
+    return reason
+
+
+def _texts(feature: ManifestFeature, value: float | str | None, median: float | None) -> tuple[str, str]:
+    if value is None and feature.null_rule == "zero":
+        value = 0.0
+    if value is None:
+        return f"{feature.zh}不详", f"{feature.en} is not known"
+    if isinstance(value, str):
+        return f"{feature.zh}为{value}", f"{feature.en} is {value}"
+    unit = feature.unit
+    zh, en = f"{feature.zh}为{_quantity_zh(value, unit)}", f"{feature.en} is {_quantity_en(value, unit)}"
+    if median is None:
+        return zh, en
+    return f"{zh}，中位数为{_quantity_zh(median, unit)}", f"{en}, the median is {_quantity_en(median, unit)}"
+
+
+def _quantity_zh(value: float, unit: str) -> str:
+    return number_text(value) + _UNITS_ZH.get(unit, unit)
+
+
+def _quantity_en(value: float, unit: str) -> str:
+    return f"{number_text(value)} {_UNITS_EN.get(unit, unit)}".rstrip()
+
+
+def number_text(value: float) -> str:
+    """Return a number with three significant figures, or whole with thousands separated."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

@@ -1,0 +1,107 @@
+"""Start-up: check every live bundle, open store and ledger, and refuse with the name of what is wrong."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from features.online import OnlineInputs
+from registry.decisions import DecisionLedger
+from registry.entities import Entity
+from registry.errors import ServiceUnavailable
+from registry.products import PRODUCTS
+from registry.settings import Settings
+from serving.desk import ScoringDesk
+from serving.live import LiveModels, check_live, load_live
+from serving.ports import FeatureSource
+
+if TYPE_CHECKING:
+    from registry.promotion import LiveModel
+
+ENVIRONMENT: Final[Mapping[str, str]] = {
+    "BENTOML_DO_NOT_TRACK": "True",
+    "DO_NOT_TRACK": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    # One row is scored at a time: OpenMP's spinning barrier costs more than threads gain.
+    "OMP_NUM_THREADS": "1",
+}
+PROVED_VARIABLE: Final = "ROADRISK_PROVED_DIGESTS"
+"""Digests that a parent process has proved in a throw-away child; a worker need not do it again."""
+
+
+class NoStore:
+    """The feature source of a service that has portfolios only."""
+
+    def resolve(self, entity: Entity, key: Mapping[str, str]) -> str:
+        """Refuse."""
+        raise ServiceUnavailable(
+            f"there is no feature store to find a {entity.en} in",
+            remedy="Build and materialise features, promote a product's model, then restart the service.",
+        )
+
+    def read(self, product_id: str, entity_id: str) -> OnlineInputs:
+        """Refuse."""
+        raise ServiceUnavailable(f"there is no feature store for {product_id}")
+
+
+def check_start(settings: Settings) -> dict[str, LiveModel]:
+    """Check all that a worker will need, so that a refusal comes once, at the start, from the parent process.
+
+    Every live bundle is verified, and proved once per tree of processes; the decision ledger is opened; the snapshot
+    of the feature store is read where a product needs it.
+
+    Returns
+    -------
+    dict
+        Product -> what is live.
+
+    Raises
+    ------
+    ConfigurationError
+        If no model is live, or a key or the snapshot is missing.
+    IntegrityError
+        If a bundle or the ledger does not verify; the message names it.
+    """
+    models = check_live(settings, proved=_proved())
+    os.environ[PROVED_VARIABLE] = ",".join(sorted(model.digest for model in models.values()))
+    DecisionLedger.open(settings).close()
+    if _needs_store(models):
+        from features.snapshot import read_snapshot
+
+        read_snapshot(settings.feature_dir)
+    return models
+
+
+def open_desk(settings: Settings) -> ScoringDesk:
+    """Return a scoring desk on the real store and ledger, warmed up; what is alive by then is left to no collector."""
+    models = load_live(settings, proved=_proved())
+    desk = ScoringDesk(models, _source(settings, models), DecisionLedger.open(settings), lambda: datetime.now(UTC))
+    desk.warm_up()
+    gc.collect()
+    gc.freeze()
+    return desk
+
+
+def _proved() -> list[str]:
+    return os.environ.get(PROVED_VARIABLE, "").split(",")
+
+
+def set_environment() -> None:
+    """Set what our processes need before heavy libraries are imported; what an operator has set stays."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+
+
+def _source(settings: Settings, models: LiveModels) -> FeatureSource:
+    if not _needs_store(models.live):
+        return NoStore()
+    from features.online import OnlineStore
+
+    return OnlineStore(settings)
+
+
+def _needs_store(names: Iterable[str]) -> bool:
+    return any(name in PRODUCTS for name in names)

@@ -1,0 +1,126 @@
+"""Promotion over the real registry: gates, the ledger's answers about any instant, rollback, two promoters at once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from registry.errors import IntegrityError, NotFound, PromotionRefused, RoadRiskError
+from registry.models import ModelRegistry
+from registry.promotion import Promotion, audit, history, live, promote, rollback, verdicts_on
+from registry.settings import Settings
+from tests.lib.bundles import tiny_bundle, write_signed
+
+PRODUCT = "enterprise_risk"
+START = datetime(2026, 7, 4, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three versions with cards and a fourth without; made once, copied for each test."""
+    folder = tmp_path_factory.mktemp("promotion")
+    models = ModelRegistry(Settings(home=folder / "home", keys_dir=folder / "keys"))
+    card = folder / "card.json"
+    card.write_text(json.dumps({"metrics": {"poisson_deviance_test": 0.5}}))
+    for seed in (1, 2, 3, 4):
+        bundle, _ = write_signed(tiny_bundle(PRODUCT, seed=seed), folder)
+        run = models.client.create_run(models.experiment("promotion"))
+        models.register(bundle, run_id=run.info.run_id, card=card if seed < 4 else None)
+    return folder
+
+
+@pytest.fixture
+def settings(template: Path, tmp_path: Path) -> Settings:
+    shutil.copytree(template, tmp_path, dirs_exist_ok=True)
+    return Settings(home=tmp_path / "home", keys_dir=tmp_path / "keys")
+
+
+def go_live(settings: Settings, version: int, hours: int) -> Promotion:
+    at = START + timedelta(hours=hours)
+    return promote(settings, PRODUCT, version, approver="李工", reason="better in every quintile", at=at)
+
+
+def live_version(settings: Settings, at: datetime | None = None) -> int | None:
+    found = live(settings, at=at).get(PRODUCT)
+    return found.version if found else None
+
+
+def test_the_ledger_says_what_was_live_at_any_instant(settings: Settings) -> None:
+    first, second = go_live(settings, 1, hours=0), go_live(settings, 2, hours=2)
+    back = rollback(settings, PRODUCT, approver="王处", reason="drift", at=START + timedelta(hours=4))
+    asked = [START + timedelta(hours=h) for h in (-1, 0, 1, 2, 3, 4, 5)]
+    assert [live_version(settings, at) for at in asked] == [None, 1, 1, 2, 2, 1, 1]
+    assert live_version(settings) == 1
+    assert history(settings, PRODUCT) == [first, second, back]
+    assert [(line.kind, line.version, line.previous) for line in (first, second, back)] == [
+        ("promote", 1, None), ("promote", 2, 1), ("rollback", 1, 2),
+    ]
+    assert live(settings)[PRODUCT].digest == ModelRegistry(settings).get(PRODUCT, 1).digest
+    assert audit(settings).ok
+    alias = ModelRegistry(settings).client.get_model_version_by_alias(f"roadrisk-{PRODUCT}", "live")
+    assert int(alias.version) == 1
+    with pytest.raises(PromotionRefused, match="there is none to go back to"):
+        rollback(settings, PRODUCT, approver="王处", reason="again", at=START + timedelta(hours=5))
+    with pytest.raises(PromotionRefused, match="is before the last promotion"):
+        go_live(settings, 3, hours=1)
+
+
+def test_every_failed_gate_is_named(settings: Settings) -> None:
+    made = ModelRegistry(settings).get(PRODUCT, 4)
+    (made.folder / "golden.json").write_text("{}")
+    with pytest.raises(PromotionRefused, match=r"bundle_verifies: .* golden_rows_reproduce: .*without a model card"):
+        go_live(settings, 4, hours=0)
+    verdicts = {verdict.gate: verdict.passed for verdict in verdicts_on(settings, PRODUCT, 4)}
+    assert verdicts == {
+        "bundle_verifies": False, "golden_rows_reproduce": False, "explanation_adds_up": False,
+        "card_has_metrics": False, "is_not_live": True,
+    }
+    assert live(settings) == {}
+
+
+def test_a_version_that_does_not_exist_is_not_found(settings: Settings) -> None:
+    with pytest.raises(NotFound, match=r"no version 9 of enterprise_risk .*1, 2, 3, 4"):
+        go_live(settings, 9, hours=0)
+    with pytest.raises(NotFound, match="has no live version"):
+        rollback(settings, PRODUCT, approver="王处", reason="x", at=START)
+
+
+@pytest.mark.parametrize(("approver", "reason"), [("", "x"), ("李工", "  ")])
+def test_a_decision_needs_a_name_and_a_reason(settings: Settings, approver: str, reason: str) -> None:
+    with pytest.raises(PromotionRefused, match="needs a named approver and a reason"):
+        promote(settings, PRODUCT, 1, approver=approver, reason=reason, at=START)
+
+
+def test_of_two_promoters_at_once_one_wins(settings: Settings) -> None:
+    outcomes: list[Promotion | RoadRiskError] = []
+    together = threading.Barrier(2)
+
+    def decide(version: int) -> None:
+        together.wait()
+        try:
+            outcomes.append(go_live(settings, version, hours=0))
+        except RoadRiskError as error:
+            outcomes.append(error)
+
+    promoters = [threading.Thread(target=decide, args=(version,)) for version in (2, 3)]
+    for promoter in promoters:
+        promoter.start()
+    for promoter in promoters:
+        promoter.join()
+    (won,) = [outcome for outcome in outcomes if isinstance(outcome, Promotion)]
+    (lost,) = [outcome for outcome in outcomes if isinstance(outcome, RoadRiskError)]
+    assert "went live meanwhile, by 李工" in str(lost)
+    assert history(settings, PRODUCT) == [won]
+
+
+def test_a_ledger_without_its_database_is_refused(settings: Settings) -> None:
+    go_live(settings, 1, hours=0)
+    for name in ("promotions.db", "promotions.db-wal", "promotions.db-shm"):
+        (settings.ledger_dir / name).unlink(missing_ok=True)
+    with pytest.raises(IntegrityError, match="rows were cut off"):
+        live(settings)

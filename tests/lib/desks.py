@@ -1,0 +1,80 @@
+"""A scoring desk over tiny real bundles, a real ledger, and an online store that is a dictionary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from features.online import OnlineInputs, SourceAge
+from registry.chain import ChainLedger
+from registry.decisions import DecisionLedger
+from registry.entities import Entity
+from registry.errors import UnknownEntity
+from registry.products import PRODUCTS
+from registry.scorer import Scorer
+from serving.desk import ScoringDesk
+from serving.live import LiveModels, LiveScorer
+from tests.lib.bundles import PORTFOLIO, tiny_bundle, tiny_rows
+
+NOW: Final = datetime(2026, 7, 4, 8, 0, tzinfo=UTC)
+AS_OF: Final = datetime(2026, 7, 1, tzinfo=UTC)
+LEDGER_KEY: Final = bytes(range(32))
+PLATE: Final = {"plate_no": "赣A12345", "plate_color": "2"}
+VIN: Final = {"vin": "L99000248R0000017"}
+USCC: Final = {"uscc": "913601000000001664"}
+RESOURCES: Final = (
+    "vehicle_basic", "vehicle_transport_permit", "vehicle_inspection", "vehicle_location", "operator_basic",
+)
+
+
+@dataclass
+class DictSource:
+    """The feature-source port over dictionaries: natural key -> pseudonym -> inputs."""
+
+    keys: dict[tuple[str, ...], str] = field(default_factory=dict)
+    inputs: dict[str, OnlineInputs] = field(default_factory=dict)
+
+    def resolve(self, entity: Entity, key: Mapping[str, str]) -> str:
+        for names in entity.natural_keys:
+            found = self.keys.get(tuple(key.get(name, "") for name in names))
+            if found:
+                return found
+        raise UnknownEntity(f"no such {entity.en} in the feature store", remedy="Check the key.")
+
+    def read(self, product_id: str, entity_id: str) -> OnlineInputs:
+        del product_id
+        return self.inputs[entity_id]
+
+
+def tiny_inputs(seed: int = 7, **changes: float | str | None) -> OnlineInputs:
+    """Return inputs of one entity with fresh sources."""
+    ages = tuple(SourceAge(name, AS_OF - timedelta(days=1), 1.0, 7) for name in RESOURCES)
+    values = {**tiny_rows(seed, 1)[0], **changes, "not_in_the_model": 1.0}
+    return OnlineInputs(entity_id="e1", related={}, values=values, as_of=AS_OF, sources=ages, exposure=0.5)
+
+
+def with_age(inputs: OnlineInputs, resource: str, age_d: float | None) -> OnlineInputs:
+    """Return inputs whose one source has another age; None for absent."""
+    changed = tuple(replace(age, age_d=age_d) if age.resource == resource else age for age in inputs.sources)
+    return replace(inputs, sources=changed)
+
+
+def tiny_source() -> DictSource:
+    """Return a source that knows `PLATE`, `VIN` and `USCC`."""
+    keys = {tuple(key.values()): "e1" for key in (PLATE, VIN, USCC)}
+    return DictSource(keys, {"e1": tiny_inputs()})
+
+
+def tiny_models(folder: Path) -> LiveModels:
+    """Return live models of all products and of the tiny portfolio."""
+    live = {name: LiveScorer("3", Scorer(tiny_bundle(name))) for name in (*PRODUCTS, PORTFOLIO)}
+    return LiveModels(live, folder / "bundles", folder / "keys")
+
+
+def tiny_desk(folder: Path) -> ScoringDesk:
+    """Return a desk; its ledger lies in `folder`."""
+    chain = ChainLedger(folder / "decisions.db", LEDGER_KEY, "decisions", indexed=("score_id",))
+    return ScoringDesk(tiny_models(folder), tiny_source(), DecisionLedger(chain), lambda: NOW)

@@ -1,0 +1,39 @@
+"""A home folder with keys, signed tiny bundles and a promotion ledger that makes them live."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from registry.bundle import ScoreBundle, write_bundle
+from registry.chain import ChainLedger
+from registry.promotion import LEDGER_FILE, TABLE
+from registry.settings import Settings
+from registry.signing import LEDGER_KEY, init_keys, read_secret, sign_bundle
+
+
+def make_home(folder: Path, bundles: Sequence[ScoreBundle], *, sign: bool = True) -> Settings:
+    """Return settings of a home where `bundles` are live, each as version 1.
+
+    The ledger is written directly: the gates of a promotion want a registered model, which is another test's subject.
+    """
+    settings = Settings(home=folder / "home", keys_dir=folder / "keys")
+    init_keys(settings.keys_dir)
+    key = read_secret(settings.keys_dir, LEDGER_KEY)
+    with ChainLedger(settings.ledger_dir / LEDGER_FILE, key, TABLE) as ledger:
+        for bundle in bundles:
+            target = write_bundle(bundle, settings.bundle_dir)
+            if sign:
+                sign_bundle(target, settings.keys_dir)
+            ledger.append(
+                {"kind": "promote", "product": bundle.manifest.product, "version": 1, "digest": bundle.digest,
+                 "previous": None, "approver": "test", "reason": "test"},
+                at=datetime(2026, 7, 4, tzinfo=UTC),
+            )
+    return settings
+
+
+def bundle_folder(settings: Settings, bundle: ScoreBundle) -> Path:
+    """Return where a bundle lies in the home."""
+    return settings.bundle_dir / f"{bundle.manifest.product}-{bundle.digest[:16]}"

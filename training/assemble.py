@@ -1,0 +1,183 @@
+"""From a fitted and calibrated score to its bundle: reference population, cut-points, golden rows, provenance."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from registry.answers import expit
+from registry.bundle import (
+    Component,
+    Golden,
+    Manifest,
+    ManifestFeature,
+    Provenance,
+    Reference,
+    ScoreBundle,
+    make_bundle,
+)
+from registry.errors import TrainingError
+from registry.scale import POINTS_MAX, POINTS_MIN, ScoreScale
+from registry.scorer import OTHER_CODE, Matrix
+from training.fit import FittedScore
+from training.splits import TEST, TRAIN, VALID
+
+GOLDEN_ROWS: Final = 8
+LIBRARIES: Final = ("lightgbm", "numpy", "pandas", "scikit-learn")
+DECIMALS: Final = 9
+"""Points and answers of the reference population are kept to this many decimals."""
+
+
+def assemble(fitted: FittedScore, *, snapshot: str, data_cut: str | None = None) -> ScoreBundle:
+    """Return the bundle of a score.
+
+    The reference population is train and valid together: all that the score has seen, so that the test fold stays
+    unseen by the scale and the cut-points too.
+
+    Parameters
+    ----------
+    fitted
+        A calibrated score.
+    snapshot
+        Hash of the data it was trained on.
+    data_cut
+        Moment at which the data were cut; by default the last cut-off of train and valid.
+    """
+    manifest = _manifest(fitted, snapshot, data_cut)
+    golden = _golden(fitted)
+    return make_bundle(manifest, golden, {c.task.name: c.text for c in fitted.components})
+
+
+def _manifest(fitted: FittedScore, snapshot: str, data_cut: str | None) -> Manifest:
+    task = fitted.task
+    rows = fitted.data.fitted_rows
+    reference_margin = float(fitted.margin[rows].mean())
+    points = _points(fitted.margin[rows], reference_margin)
+    train_window = _window(fitted, TRAIN)
+    return Manifest(
+        product=task.id, zh=task.zh, en=task.en, entity=task.entity, answer=task.answer,
+        exposure_unit=task.exposure_unit, horizon_d=task.horizon_d,
+        features=tuple(ManifestFeature.of(feature) for feature in task.features),
+        components=tuple(
+            Component(
+                name=c.task.name, objective=c.task.objective, weight=c.task.score_weight, slope=c.slope,
+                intercept=c.intercept, horizon_d=c.task.horizon_d, n_trees=c.n_trees,
+            )
+            for c in fitted.components
+        ),
+        cut_points=cut_points(points, task.tier_shares),
+        reference=Reference(
+            n_rows=int(rows.sum()), mean_margin=reference_margin, mean_answer=_mean_answer(fitted),
+            point_quantiles=_ascending(np.quantile(points, np.linspace(0, 1, 101))), medians=_medians(fitted),
+        ),
+        provenance=Provenance(
+            data_cut=data_cut or max(train_window[1], _window(fitted, VALID)[1]),
+            train_window=train_window, valid_window=_window(fitted, VALID), test_window=_window(fitted, TEST),
+            snapshot=snapshot, seed=fitted.seed, simulated=task.simulated,
+            parameters={c.task.name: dict(c.parameters) for c in fitted.components},
+            libraries={name: version(name) for name in LIBRARIES} | {"python": platform.python_version()},
+        ),
+    )
+
+
+def cut_points(points: Matrix, tier_shares: tuple[float, float, float]) -> tuple[float, float, float]:
+    """Return points from which a score is yellow, orange, red, so that these shares of the population lie above.
+
+    Parameters
+    ----------
+    points
+        (n,) points of the reference population.
+    tier_shares
+        Shares that are (red, orange, yellow); the rest is blue.
+    """
+    red, orange, yellow = np.cumsum(tier_shares)
+    if not 0.0 < red <= orange <= yellow < 1.0:
+        raise TrainingError(f"tier shares must be positive and leave some rows blue, met {tier_shares}")
+    first, second, third = _ascending(np.quantile(points, [1.0 - yellow, 1.0 - orange, 1.0 - red]))
+    return first, second, third
+
+
+def _points(margin: Matrix, reference_margin: float) -> Matrix:
+    scale = ScoreScale(reference_margin=reference_margin, cut_points=(0.0, 0.0, 0.0))
+    points: Matrix = np.clip(np.array([scale.points(m) for m in margin.tolist()]), POINTS_MIN, POINTS_MAX)
+    return points
+
+
+def _ascending(values: Matrix) -> tuple[float, ...]:
+    # Quantiles interpolate, and rounding of an interpolation may step back by one unit in the last place.
+    return tuple(np.maximum.accumulate(np.round(values, DECIMALS)).tolist())
+
+
+def _mean_answer(fitted: FittedScore) -> float:
+    """Return the exposure-weighted mean answer of the reference population."""
+    task, rows = fitted.task, fitted.data.fitted_rows
+    margins = fitted.component_margins[rows]
+    match task.answer:
+        case "rate" | "pure_premium":
+            answers = np.exp(margins.sum(axis=1))
+        case "probability":
+            answers = np.array([expit(m) for m in margins.sum(axis=1).tolist()])
+        case "hazard":
+            answers = 1.0 - np.prod(1.0 / (1.0 + np.exp(np.clip(margins, -700, 700))), axis=1)
+    weight = None
+    if task.exposure is not None:
+        exposure = fitted.data.frame[task.exposure].to_numpy(dtype=np.float64, na_value=np.nan)[rows]
+        weight = np.where(np.isnan(exposure), 0.0, exposure)
+    return float(np.average(answers, weights=weight))
+
+
+def _medians(fitted: FittedScore) -> dict[str, float | None]:
+    matrix, medians = fitted.data.matrix[fitted.data.fitted_rows], {}
+    for j, feature in enumerate(fitted.task.features):
+        if feature.dtype == "float":
+            known = matrix[~np.isnan(matrix[:, j]), j]
+            medians[feature.name] = float(np.median(known)) if len(known) else None
+    return medians
+
+
+def _window(fitted: FittedScore, fold: str) -> tuple[str, str]:
+    """Return first and last cut-off of a fold, empty texts where the data have no time or the fold no row."""
+    time, rows = fitted.task.time, fitted.data.in_fold(fold)
+    if time is None or not rows.any():
+        return "", ""
+    moments = fitted.data.frame.loc[rows, time]
+    first, last = moments.min(), moments.max()
+    return _text(first), _text(last)
+
+
+def _text(moment: Any) -> str:
+    text: str = pd.Timestamp(moment).tz_convert("UTC").isoformat()
+    return text
+
+
+def _golden(fitted: FittedScore) -> Golden:
+    """Return rows across the range of scores, and among them one all missing and one with every category unseen.
+
+    The raw margins come from the saved texts on one thread, as a reader will compute them.
+    """
+    import lightgbm
+
+    matrix = fitted.data.matrix
+    candidates = np.flatnonzero(fitted.data.fitted_rows)
+    order = candidates[np.argsort(fitted.margin[candidates], kind="stable")]
+    chosen = order[np.linspace(0, len(order) - 1, GOLDEN_ROWS - 2).astype(int)]
+    categories = [feature.dtype == "category" for feature in fitted.task.features]
+    middle = matrix[order[len(order) // 2]]
+    filled = {"missing": np.nan, "zero": 0.0}
+    missing = np.array([
+        filled.get(feature.null_rule, float(known))
+        for feature, known in zip(fitted.task.features, middle, strict=True)
+    ])
+    other = np.where(categories, OTHER_CODE, middle)
+    rows = np.vstack([matrix[chosen], missing, other])
+    raw = np.column_stack([
+        lightgbm.Booster(model_str=c.text).predict(rows, raw_score=True, num_threads=1) for c in fitted.components
+    ])
+    return Golden(
+        rows=tuple(tuple(None if np.isnan(v) else float(v) for v in row) for row in rows),
+        raw=tuple(tuple(row) for row in raw.tolist()),
+    )

@@ -1,0 +1,82 @@
+"""`roadrisk train`: train one product or all of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from registry.output import emit, progress, table
+from registry.products import PRODUCTS
+
+if TYPE_CHECKING:
+    from registry.settings import Settings
+
+
+@click.command()
+@click.argument("product", type=click.Choice([*PRODUCTS, "all"]), default="all")
+@click.option("--trials", type=click.IntRange(min=0), default=0, show_default=True,
+              help="Trials of the parameter search per component; 0 takes the declared parameters.")
+@click.option("--timeout", "timeout_s", type=click.FloatRange(min=1), default=None,
+              help="Seconds after which the search begins no further trial.")
+@click.option("--seed", type=int, default=None, help="Seed; by default ROADRISK_SEED.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--dry-run", is_flag=True, help="Say what would be trained on which rows, and write nothing.")
+def train(
+    product: str, trials: int, timeout_s: float | None, seed: int | None, as_json: bool, dry_run: bool
+) -> None:
+    """Train PRODUCT, or all products: fit, calibrate, sign a bundle, write a card, track and register it.
+
+    The new version is not live until it is promoted (`roadrisk models promote`). Running it again on the same
+    features with the same seed gives the same bundle.
+    """
+    from registry.settings import Settings
+
+    settings = Settings()
+    chosen = list(PRODUCTS) if product == "all" else [product]
+    results = [_dry(name, settings) if dry_run else _train(name, settings, trials, timeout_s, seed) for name in chosen]
+    emit({"trained": [] if dry_run else results, "planned": results if dry_run else []}, as_json, _render)
+
+
+def _train(
+    product: str, settings: Settings, trials: int, timeout_s: float | None, seed: int | None
+) -> dict[str, Any]:
+    from training.pipeline import summary, train_product
+    from training.products import task_for, training_frame
+
+    with progress(f"train {product}") as tell:
+        frame, snapshot = training_frame(product, settings)
+        trained = train_product(
+            task_for(product), frame, settings=settings, snapshot=snapshot, progress=tell, trials=trials,
+            timeout_s=timeout_s, seed=seed,
+        )
+    return summary(trained)
+
+
+def _dry(product: str, settings: Settings) -> dict[str, Any]:
+    from training.products import task_for, training_frame
+    from training.splits import FOLD
+
+    task = task_for(product)
+    frame, snapshot = training_frame(product, settings)
+    return {
+        "product": product, "snapshot": snapshot, "features": len(task.features),
+        "components": [component.name for component in task.components],
+        "rows": {str(fold): int(count) for fold, count in frame[FOLD].value_counts().sort_index().items()},
+    }
+
+
+def _render(result: dict[str, Any]) -> Any:
+    if result["planned"]:
+        planned = [
+            (p["product"], p["features"], ", ".join(p["components"]),
+             ", ".join(f"{fold} {n}" for fold, n in p["rows"].items()), p["snapshot"][:12])
+            for p in result["planned"]
+        ]
+        return table(("product", "features", "components", "rows", "snapshot"), planned, title="would train")
+    rows = []
+    for trained in result["trained"]:
+        for name, value in sorted(trained["metrics"].items()):
+            if name.endswith(("_d2", "_auc", "_gini", "_balance")):
+                rows.append((trained["product"], trained["version"], trained["digest"][:12], name, round(value, 4)))
+    return table(("product", "version", "digest", "measure", "value"), rows)

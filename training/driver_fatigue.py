@@ -1,0 +1,32 @@
+"""Training of the fatigue score: a fatigue event in the next driving hour."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from features.build import TIMESTAMP
+from features.driver_fatigue import PRODUCT
+from registry.entities import ENTERPRISE
+from registry.products import DRIVER_FATIGUE
+from training.product import ProductTraining
+from training.task import ComponentTask, TrainingTask
+from training.windows import Windows
+
+TRAINING: Final = ProductTraining(
+    task=TrainingTask.of_product(
+        DRIVER_FATIGUE,
+        features=PRODUCT.features,
+        components=(ComponentTask(name="event", objective="binary", target="fatigue_event"),),
+        group=ENTERPRISE.id_column,
+        time=TIMESTAMP,
+        baseline="duty_cont_drive_h",
+        purpose="Suggest a rest before fatigue shows; the legal duty limits are computed apart and exactly.",
+        limits=(
+            "Without a roster nobody knows who drives: the score belongs to the vehicle's shift, not to a person.",
+            "A long stop is taken for an opportunity to sleep; a stop is not sleep.",
+            "No health data are used.",
+        ),
+    ),
+    windows=Windows(test_d=15, embargo_d=1),
+    max_rows=150_000,
+)

@@ -1,0 +1,186 @@
+"""From a frame with folds to a registered version: fit, calibrate, assemble, sign, evaluate, card, track, register."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from registry.bundle import write_bundle
+from registry.output import ProgressCallback
+from registry.scorer import load_scorer
+from registry.settings import Settings
+from registry.signing import sign_bundle
+from training.assemble import assemble
+from training.calibration import calibrate, isotonic_gain
+from training.card import Card, make_card, save_card
+from training.evaluation import REPLICATES, evaluate
+from training.fit import FittedScore, fit_score
+from training.search import Tuned, tune
+from training.task import TrainingTask
+from training.tracking import track
+
+STEPS: Final = ("search", "fit", "calibrate", "bundle", "evaluate", "card", "register")
+
+
+@dataclass(frozen=True)
+class TrainedScore:
+    """A trained, signed, tracked and registered score.
+
+    Parameters
+    ----------
+    bundle_folder, digest
+        The signed bundle.
+    version, run_id
+        In the model registry; None when it was not registered.
+    card, card_folder
+        The model card, and where it lies with its pictures.
+    metrics
+        Flat numbers ``<component>_<fold>_<measure>``.
+    tuned
+        Result of the search, empty without one.
+    """
+
+    bundle_folder: Path
+    digest: str
+    version: int | None
+    run_id: str | None
+    card: Card
+    card_folder: Path
+    metrics: Mapping[str, float]
+    tuned: tuple[Tuned, ...] = field(default=())
+
+
+def train_product(
+    task: TrainingTask, frame: pd.DataFrame, *, settings: Settings, snapshot: str,
+    progress: ProgressCallback | None = None, trials: int = 0, timeout_s: float | None = None, seed: int | None = None,
+    replicates: int = REPLICATES, register: bool = True,
+) -> TrainedScore:
+    """Train one score and register it.
+
+    Training the same frame with the same seed again gives the same bundle, and the version that it has already.
+
+    Parameters
+    ----------
+    task, frame
+        As for `training.fit.fit_score`.
+    settings
+        Where bundles, keys and MLflow lie; its seed and threads are used.
+    snapshot
+        Hash of the data in the frame.
+    trials, timeout_s
+        Parameter search before training; 0 trials skip it.
+    seed
+        Instead of the settings' seed.
+    replicates
+        Bootstrap draws for the intervals of the card.
+    register
+        False leaves MLflow alone: the bundle and card are written and nothing else.
+
+    Raises
+    ------
+    TrainingError
+        If the frame cannot be trained on.
+    ConfigurationError
+        If the signing key is missing.
+    """
+    chosen = settings.seed if seed is None else seed
+    tell = _Steps(progress)
+    tuned: tuple[Tuned, ...] = ()
+    if trials:
+        tuned = tune(
+            task, frame, trials=trials, storage=optuna_storage(settings), seed=chosen, timeout_s=timeout_s,
+            snapshot=snapshot, threads=settings.threads, progress=tell.within("search"),
+        )
+        task = with_parameters(task, tuned)
+    fitted = fit_score(task, frame, seed=chosen, threads=settings.threads, progress=tell.within("fit"))
+    return finish(
+        fitted, settings=settings, snapshot=snapshot, tell=tell, tuned=tuned, replicates=replicates, register=register
+    )
+
+
+def finish(
+    fitted: FittedScore, *, settings: Settings, snapshot: str, tell: _Steps | None = None,
+    tuned: tuple[Tuned, ...] = (), replicates: int = REPLICATES, register: bool = True,
+) -> TrainedScore:
+    """Turn fitted boosters into a registered score: everything of `train_product` after the fit."""
+    tell = tell or _Steps(None)
+    tell.at("calibrate")
+    calibrated, affine = calibrate(fitted)
+    gains = [isotonic_gain(calibrated, component) for component in calibrated.components]
+    tell.at("bundle")
+    bundle = assemble(calibrated, snapshot=snapshot)
+    folder = write_bundle(bundle, settings.bundle_dir)
+    digest = sign_bundle(folder, settings.keys_dir)
+    # Proof that the service will take it: signature, child process and golden rows, as at its start.
+    load_scorer(folder, settings.keys_dir, digest=digest)
+    tell.at("evaluate")
+    figures = evaluate(calibrated.data, calibrated.component_margins, seed=fitted.seed, replicates=replicates)
+    tell.at("card")
+    card = make_card(calibrated, bundle, figures, affine, gains)
+    with tempfile.TemporaryDirectory(prefix=".card-", dir=settings.home) as staging:
+        made = save_card(card, figures, Path(staging) / "card")
+        card_folder = _keep(made, settings.home / "cards" / folder.name)
+    version, run_id = None, None
+    if register:
+        tell.at("register")
+        tracked = track(settings, bundle, folder, metrics=card["metrics"], card_folder=card_folder)
+        version, run_id = tracked.version, tracked.run_id
+    tell.done()
+    return TrainedScore(folder, digest, version, run_id, card, card_folder, card["metrics"], tuned)
+
+
+def with_parameters(task: TrainingTask, tuned: tuple[Tuned, ...]) -> TrainingTask:
+    """Return the task with the parameters that a search found."""
+    found = {one.component: one.parameters for one in tuned}
+    components = tuple(
+        replace(component, parameters={**component.parameters, **found.get(component.name, {})})
+        for component in task.components
+    )
+    return replace(task, components=components)
+
+
+def optuna_storage(settings: Settings) -> str:
+    """Return the address of Optuna's database; its folder is made."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    return f"sqlite:///{(settings.home / 'optuna.db').absolute()}"
+
+
+def _keep(made: Path, home: Path) -> Path:
+    # The folder is named by the digest; a card written again may speak of other bootstrap draws and replaces the old.
+    home.mkdir(parents=True, exist_ok=True)
+    for file in sorted(made.iterdir()):
+        file.replace(home / file.name)
+    return home
+
+
+class _Steps:
+    """Progress over the steps of the pipeline, each with its share of the whole."""
+
+    def __init__(self, progress: ProgressCallback | None) -> None:
+        self._progress = progress
+
+    def at(self, step: str, share: float = 0.0, label: str = "") -> None:
+        if self._progress is not None:
+            self._progress(f"{step} {label}".rstrip(), (STEPS.index(step) + share) / len(STEPS))
+
+    def within(self, step: str) -> ProgressCallback:
+        return lambda label, share: self.at(step, share, label)
+
+    def done(self) -> None:
+        if self._progress is not None:
+            self._progress("done", 1.0)
+
+
+def summary(trained: TrainedScore) -> dict[str, Any]:
+    """Return what the command line prints of a trained score."""
+    return {
+        "product": trained.card["product"], "digest": trained.digest, "version": trained.version,
+        "bundle": str(trained.bundle_folder), "card": str(trained.card_folder / "card.md"),
+        "metrics": {name: value for name, value in trained.metrics.items() if "_test_" in name},
+        "trials": {one.component: {"done": one.n_trials, "pruned": one.n_pruned} for one in trained.tuned},
+    }
