@@ -187,9 +187,10 @@ class ModelRegistry:
 
     def set_alias(self, product: str, version: int, alias: str = LIVE_ALIAS) -> None:
         """Point an alias at a version. A mirror for MLflow's own tools: the promotion ledger is what counts."""
+        client = self.client  # its first use takes the same lock
         with exclusive(self._lock):
             # MLflow answers two writers of one alias with a raw database error.
-            self.client.set_registered_model_alias(MODEL_PREFIX + product, alias, str(version))
+            client.set_registered_model_alias(MODEL_PREFIX + product, alias, str(version))
 
     def _has_database(self) -> bool:
         # Asking makes nothing: MLflow would migrate a new database, which takes seconds.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 
 from registry.errors import RoadRiskError
@@ -20,7 +21,11 @@ from serving.problems import MEDIA_TYPE, Problem, invalid_fields, method_not_all
 from serving.schemas import UNION_TAGS, json_type
 from serving.score_routes import score_router
 
-API_VERSION = "1.0.0"
+API_VERSION: Final = "1.0.0"
+NO_TELEMETRY: Final[TelemetryConfig] = {
+    "auto_configure": False, "logs": False, "metrics": False, "operation_spans": False, "tracing": False,
+}
+"""The framework's telemetry keeps request bodies and exception texts, and an environment variable would export them."""
 
 
 def create_app(desk: ScoringDesk, *, max_body_bytes: int = DEFAULT_MAX_BODY_BYTES) -> FastAPI:
@@ -36,7 +41,7 @@ def create_app(desk: ScoringDesk, *, max_body_bytes: int = DEFAULT_MAX_BODY_BYTE
     metrics = Metrics()
     app = FastAPI(
         title="roadrisk", version=API_VERSION, description=DESCRIPTION, openapi_url=None, docs_url=None, redoc_url=None,
-        redirect_slashes=False,
+        redirect_slashes=False, telemetry=NO_TELEMETRY,
     )
     app.include_router(score_router(desk, metrics))
     app.include_router(catalogue_router(desk))

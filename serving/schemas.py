@@ -46,12 +46,17 @@ class PlateKey(_Strict):
             raise PydanticCustomError("plate_color", "is no code of a plate colour: " + _LIST_OF_COLORS)
         return color
 
-    @model_validator(mode="after")
-    def _plate(self) -> PlateKey:
-        if not valid_plate(self.plate_no):
+    @field_validator("plate_no")
+    @classmethod
+    def _plate(cls, plate: str) -> str:
+        if not valid_plate(plate):
             raise PydanticCustomError(
-                "plate_no", "plate_no is no number plate: a province sign, a letter, then 5 or 6 letters or digits"
+                "plate_no", "is no number plate: a province sign, a letter, then 5 or 6 letters or digits"
             )
+        return plate
+
+    @model_validator(mode="after")
+    def _form_of_color(self) -> PlateKey:
         if not valid_plate(self.plate_no, self.plate_color):
             raise PydanticCustomError("plate_no", "plate_no has a form that its plate_color does not have")
         return self

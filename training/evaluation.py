@@ -121,6 +121,8 @@ def _intervals(
     if replicates == 0:
         return {}
     codes, _ = pd.factorize(groups)
+    order = np.argsort(mu, kind="stable")
+    y, mu, w, codes = y[order], mu[order], w[order], codes[order]
     names = list(measures)
 
     def all_measures(times: Matrix) -> list[float]:

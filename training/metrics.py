@@ -73,24 +73,31 @@ def _y_log_y_over(y: Matrix, mu: Matrix) -> Matrix:
 
 def auc(observed: Matrix, predicted: Matrix, weight: Matrix | None = None) -> float:
     """Return the area under the ROC curve: P(event scores above non-event), ties counting one half."""
-    positive, negative, _ = _by_score(observed, predicted, weight)
+    positive, negative = _by_score(observed, predicted, weight)
     below = np.cumsum(negative) - negative
     return float(positive @ (below + negative / 2) / (positive.sum() * negative.sum()))
 
 
 def ks(observed: Matrix, predicted: Matrix, weight: Matrix | None = None) -> float:
     """Return the Kolmogorov-Smirnov distance between the scores of events and of non-events."""
-    positive, negative, _ = _by_score(observed, predicted, weight)
+    positive, negative = _by_score(observed, predicted, weight)
     return float(np.max(np.abs(np.cumsum(positive) / positive.sum() - np.cumsum(negative) / negative.sum())))
 
 
-def _by_score(observed: Matrix, predicted: Matrix, weight: Matrix | None) -> tuple[Matrix, Matrix, Matrix]:
-    # Weight of events and of non-events per distinct score, ascending.
+def _by_score(observed: Matrix, predicted: Matrix, weight: Matrix | None) -> tuple[Matrix, Matrix]:
+    """Return the weight of events and of non-events per distinct score, ascending."""
+    order, ends = _steps(predicted)
     weights = np.ones_like(observed) if weight is None else weight
-    scores, index = np.unique(predicted, return_inverse=True)
-    positive: Matrix = np.bincount(index, weights * observed, minlength=len(scores)).astype(np.float64)
-    negative: Matrix = np.bincount(index, weights * (1 - observed), minlength=len(scores)).astype(np.float64)
-    return positive, negative, scores
+    positive = np.cumsum((weights * observed)[order])[ends]
+    negative = np.cumsum((weights * (1 - observed))[order])[ends]
+    return np.diff(positive, prepend=0.0), np.diff(negative, prepend=0.0)
+
+
+def _steps(predicted: Matrix) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return the order from the safest to the riskiest, and in it the last row of each distinct prediction."""
+    # Stable sorting is linear on rows that are in order already, as they are under the bootstrap.
+    order = np.argsort(predicted, kind="stable")
+    return order, np.append(np.flatnonzero(np.diff(predicted[order])), len(order) - 1)
 
 
 def brier(observed: Matrix, predicted: Matrix, weight: Matrix | None = None) -> float:
@@ -104,7 +111,9 @@ def log_loss(observed: Matrix, predicted: Matrix, weight: Matrix | None = None) 
 
 
 def lorenz(observed: Matrix, predicted: Matrix, exposure: Matrix) -> tuple[Matrix, Matrix]:
-    """Return the ordered Lorenz curve: cumulated shares of exposure and of outcome, rows from safest to riskiest.
+    """Return the ordered Lorenz curve: cumulated shares of exposure and of outcome, from the safest to the riskiest.
+
+    Rows of equal prediction are one step, so that the curve does not depend on the order of rows.
 
     Parameters
     ----------
@@ -117,9 +126,9 @@ def lorenz(observed: Matrix, predicted: Matrix, exposure: Matrix) -> tuple[Matri
     ----------
     Frees, Meyers and Cummings, "Summarizing Insurance Scores Using a Gini Index", JASA 106(495), 2011.
     """
-    order = np.argsort(predicted, kind="stable")
-    share_exposure = np.concatenate([[0.0], np.cumsum(exposure[order])])
-    share_outcome = np.concatenate([[0.0], np.cumsum((observed * exposure)[order])])
+    order, ends = _steps(predicted)
+    share_exposure = np.concatenate([[0.0], np.cumsum(exposure[order])[ends]])
+    share_outcome = np.concatenate([[0.0], np.cumsum((observed * exposure)[order])[ends]])
     return share_exposure / share_exposure[-1], share_outcome / share_outcome[-1]
 
 

@@ -133,7 +133,7 @@ class ActivityAssumptions:
     adas_alarms_per_100km: float = 3.2
     adas_share: float = 0.55
     harsh_brakes_per_100km: float = 0.45
-    terminal_bias_sd: float = 0.45  # lasting error of a vehicle's alarms, log scale
+    terminal_bias_sd: float = 0.60  # lasting error of a vehicle's alarms, log scale
     firmware_day: str = "2025-09-15"  # one terminal maker changes its alarm rule
     firmware_factor: float = 1.6
     firmware_share: float = 0.35
@@ -146,9 +146,9 @@ class AccidentAssumptions:
     """True accident intensity per vehicle-day."""
 
     exposure_power: float = 0.85  # less than proportional in kilometres
-    culture: float = -0.38
-    risk_taking: float = 0.42
-    skill: float = -0.22
+    culture: float = -0.32
+    risk_taking: float = 0.33
+    skill: float = -0.20
     wear: float = 0.18
     inexperience: float = 0.35  # drivers with less than three years
     night_log_per_share: float = 1.20

@@ -25,9 +25,7 @@ LEDGER_KEY: Final = bytes(range(32))
 PLATE: Final = {"plate_no": "赣A12345", "plate_color": "2"}
 VIN: Final = {"vin": "L99000248R0000017"}
 USCC: Final = {"uscc": "913601000000001664"}
-RESOURCES: Final = (
-    "vehicle_basic", "vehicle_transport_permit", "vehicle_inspection", "vehicle_location", "operator_basic",
-)
+RESOURCES: Final = tuple(dict.fromkeys(name for product in PRODUCTS.values() for name in product.mandatory))
 
 
 @dataclass

@@ -1,0 +1,69 @@
+"""The OpenAPI document is the contract: valid 3.1, and what is sent back keeps it under generated requests."""
+
+from __future__ import annotations
+
+import hypothesis
+import pytest
+import schemathesis
+from schemathesis.checks import (
+    content_type_conformance,
+    not_a_server_error,
+    response_schema_conformance,
+    status_code_conformance,
+    unsupported_method,
+)
+
+from registry.products import PRODUCTS
+from serving.app import create_app
+from tests.lib.desks import tiny_desk
+
+CHECKS = [
+    not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance,
+    unsupported_method,
+]
+# Starlette's test client, which schemathesis uses, warns that it would rather have another HTTP library.
+pytestmark = pytest.mark.filterwarnings("ignore:Using `httpx` with `starlette.testclient`:DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory):
+    desk = tiny_desk(tmp_path_factory.mktemp("openapi"))
+    yield create_app(desk)
+    desk.decisions.close()
+
+
+@pytest.fixture(scope="module")
+def api(app):
+    return schemathesis.openapi.from_asgi("/openapi.json", app)
+
+
+schema = schemathesis.pytest.from_fixture("api")
+
+
+@schema.parametrize()
+@hypothesis.settings(
+    max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(hypothesis.HealthCheck), database=None
+)
+def test_generated_requests_get_what_the_document_says(case):
+    case.call_and_validate(checks=CHECKS)
+
+
+def test_every_route_documents_its_problems(app):
+    document = app.openapi()
+    assert document["openapi"] == "3.1.0"
+    for product in PRODUCTS:
+        responses = document["paths"][f"/v1/{product}/scores"]["post"]["responses"]
+        assert set(responses) == {"200", "400", "404", "405", "408", "413", "415", "422", "500", "503"}
+    operations = [op for methods in document["paths"].values() for op in methods.values()]
+    for operation in operations:
+        for status, response in operation["responses"].items():
+            assert status == "200" or list(response["content"]) == ["application/problem+json"], operation["operationId"]
+    assert len({operation["operationId"] for operation in operations}) == len(operations)
+
+
+def test_references_resolve(app):
+    document = app.openapi()
+    schemas = document["components"]["schemas"]
+    references = {part.split('"')[0] for part in str(document).replace("'", '"').split('#/components/schemas/')[1:]}
+    assert references <= set(schemas)
+    assert "HTTPValidationError" not in schemas
