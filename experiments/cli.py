@@ -8,7 +8,6 @@ from typing import Final
 import click
 
 from registry.output import emit, progress
-from registry.settings import Settings
 
 FRENCH_PAGE: Final = "docs/studies/french-mtpl.md"
 
@@ -30,7 +29,10 @@ def french_mtpl_command(data: Path | None, register: bool, page: Path | None, as
     """French motor third-party liability: claim frequency and pure premium under the published protocols."""
     from experiments.french_mtpl import french_mtpl
     from experiments.results import render, write_page
+    from registry.settings import Settings
+    from training.fit import wait_passively
 
+    wait_passively()
     with progress("french-mtpl") as tell:
         result = french_mtpl(Settings(), data=data, register=register, progress=tell)
     if page is not None:
@@ -46,5 +48,6 @@ def french_mtpl_command(data: Path | None, register: bool, page: Path | None, as
 def demo(preset: str, exit_after: bool, as_json: bool) -> None:
     """Simulate, ingest, train, promote, serve and score: the whole house in one walk."""
     from experiments.demo import run_demo
+    from registry.settings import Settings
 
     run_demo(Settings(), preset=preset, exit_after=exit_after, as_json=as_json)

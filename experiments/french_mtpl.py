@@ -26,7 +26,7 @@ from registry.settings import Settings
 from training import metrics
 from training.calibration import calibrate
 from training.evaluation import PREMIUM_POWER
-from training.fit import FittedScore, fit_score
+from training.fit import fit_score
 from training.matrix import outcome
 from training.pipeline import TrainedScore, finish
 from training.splits import FOLD, TEST, random_folds
@@ -77,7 +77,7 @@ class Prepared:
 
 def french_mtpl(
     settings: Settings, *, data: Path | None = None, register: bool = True, progress: ProgressCallback | None = None,
-    parameters: Mapping[str, Any] | None = None, now: datetime | None = None,
+    frequency_parameters: Mapping[str, Any] | None = None, now: datetime | None = None,
 ) -> dict[str, Any]:
     """Run the study and return its result in the common form.
 
@@ -91,8 +91,8 @@ def french_mtpl(
         Whether to register the pure premium bundle and promote it, so that the service serves it.
     progress
         Told what is being done.
-    parameters
-        LightGBM parameters over the study's own, for a cheaper run.
+    frequency_parameters
+        LightGBM parameters of both frequency models over the study's own, for a cheaper run.
     now
         Instant of the promotion, by default the clock's.
 
@@ -106,12 +106,10 @@ def french_mtpl(
     tell("read the portfolio", 0.0)
     policies, snapshot = french_data.load(data or settings.real_data_dir)
     tell("fit the frequency protocol", 0.05)
-    figures = _frequency_figures(frequency_protocol(policies, settings.seed), settings, parameters)
+    figures = _frequency_figures(frequency_protocol(policies, settings.seed, frequency_parameters), settings)
     tell("fit the pure premium protocol", 0.45)
-    premium = premium_protocol(policies, settings.seed)
-    fitted = fit_score(
-        premium.task, premium.frame, seed=settings.seed, threads=settings.threads, parameters=parameters
-    )
+    premium = premium_protocol(policies, settings.seed, frequency_parameters)
+    fitted = fit_score(premium.task, premium.frame, seed=settings.seed, threads=settings.threads)
     tell("calibrate, write and evaluate the bundle", 0.8)
     settings.home.mkdir(parents=True, exist_ok=True)
     trained = finish(fitted, settings=settings, snapshot=snapshot, replicates=REPLICATES, register=register)
@@ -131,21 +129,26 @@ def french_mtpl(
     )
 
 
-def frequency_protocol(policies: pd.DataFrame, seed: int) -> Prepared:
-    """Return frame and task of the frequency protocol."""
+def frequency_protocol(
+    policies: pd.DataFrame, seed: int, parameters: Mapping[str, Any] | None = None
+) -> Prepared:
+    """Return frame and task of the frequency protocol; `parameters` go over the study's own."""
     frame = policies.assign(**{FOLD: _folds(policies, TEST_SHARE, seed)})
-    return Prepared(_task(policies, (_frequency(UNCLIPPED_FREQUENCY),), answer="rate"), frame)
+    return Prepared(_task(policies, (_frequency({**UNCLIPPED_FREQUENCY, **(parameters or {})}),), answer="rate"), frame)
 
 
-def premium_protocol(policies: pd.DataFrame, seed: int) -> Prepared:
-    """Return frame and task of the pure premium protocol."""
+def premium_protocol(
+    policies: pd.DataFrame, seed: int, parameters: Mapping[str, Any] | None = None
+) -> Prepared:
+    """Return frame and task of the pure premium protocol; `parameters` go over the frequency's own."""
     clipped = french_data.clipped(policies)
     frame = clipped.assign(**{FOLD: _folds(policies, None, seed)})
     severity = ComponentTask(
         name="severity", objective="gamma", target="average_amount", weight="claims", at_risk="has_amount",
         parameters=SEVERITY,
     )
-    return Prepared(_task(policies, (_frequency(FREQUENCY), severity), answer="pure_premium"), frame)
+    frequency = _frequency({**FREQUENCY, **(parameters or {})})
+    return Prepared(_task(policies, (frequency, severity), answer="pure_premium"), frame)
 
 
 def _folds(policies: pd.DataFrame, share: float | None, seed: int) -> Any:
@@ -176,17 +179,10 @@ def _task(policies: pd.DataFrame, components: tuple[ComponentTask, ...], *, answ
     return replace(task, answer="pure_premium", amount="amount") if answer == "pure_premium" else task
 
 
-def _frequency_figures(
-    prepared: Prepared, settings: Settings, parameters: Mapping[str, Any] | None
-) -> dict[str, Figure]:
-    fitted = fit_score(
-        prepared.task, prepared.frame, seed=settings.seed, threads=settings.threads, parameters=parameters
+def _frequency_figures(prepared: Prepared, settings: Settings) -> dict[str, Figure]:
+    calibrated, _ = calibrate(
+        fit_score(prepared.task, prepared.frame, seed=settings.seed, threads=settings.threads)
     )
-    calibrated, _ = calibrate(fitted)
-    return _frequency_of(calibrated)
-
-
-def _frequency_of(calibrated: FittedScore) -> dict[str, Figure]:
     data = calibrated.data
     target = outcome(data.task.components[0], data.frame)
     predicted = np.exp(calibrated.margin)

@@ -81,7 +81,7 @@ def build_features(
         as_of=cutoffs[-1].isoformat(),
         cutoffs=tuple(cutoff.isoformat() for cutoff in cutoffs),
         tables=tables,
-        last_arrivals=_last_arrivals(known, cutoffs[-1]),
+        complete_until=_complete_until(warehouse, cutoffs[-1]),
         simulated=simulated,
     )
     write_snapshot(snapshot, settings.feature_dir)
@@ -145,12 +145,14 @@ def _data_window(warehouse: Warehouse) -> tuple[datetime, datetime]:
     return first, last + timedelta(days=1)
 
 
-def _last_arrivals(known: Known, as_of: datetime) -> dict[str, str | None]:
-    import ibis
-
+def _complete_until(warehouse: Warehouse, as_of: datetime) -> dict[str, str | None]:
+    """Return until when each resource was complete at the newest cut-off."""
     found: dict[str, str | None] = {}
-    for resource_id, rows in known.tables.items():
-        newest = rows.filter(rows.arrived_at <= ibis.literal(as_of)).arrived_at.max().execute()
-        missing = newest is None or newest != newest
-        found[resource_id] = None if missing else newest.to_pydatetime().astimezone(UTC).isoformat()
+    for resource_id in _resources():
+        instants = [
+            min(datetime.fromisoformat(delivery.complete_until), as_of)
+            for delivery in warehouse.deliveries(resource_id)
+            if delivery.complete_until
+        ]
+        found[resource_id] = max(instants).astimezone(UTC).isoformat() if instants else None
     return found

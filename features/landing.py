@@ -14,11 +14,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.contracts import ARROW_TYPES, check_delivery
-from features.pseudonyms import pseudonymise
+from features.pseudonyms import Pseudonymiser
 from features.warehouse import DeliveryManifest, Warehouse
 from registry.errors import DeliveryRefused, NotFound
 from registry.resources import RESOURCES
-from registry.resources.schema import ENVELOPE, Resource
+from registry.resources.schema import COMPLETE_UNTIL, ENVELOPE, Resource
 
 SHANGHAI_OFFSET = timedelta(hours=8)
 """China has had one zone without summer time since 1991, so the offset is a constant."""
@@ -59,7 +59,9 @@ def delivery_files(inbox: Path) -> list[tuple[str, Path]]:
     return found
 
 
-def ingest_file(path: Path, resource_id: str, warehouse: Warehouse, key: bytes, *, dry_run: bool = False) -> Ingested:
+def ingest_file(
+    path: Path, resource_id: str, warehouse: Warehouse, pseudonyms: Pseudonymiser, *, dry_run: bool = False
+) -> Ingested:
     """Take one delivery in, whole or not at all. The same bytes again change nothing.
 
     Raises
@@ -74,8 +76,9 @@ def ingest_file(path: Path, resource_id: str, warehouse: Warehouse, key: bytes, 
         return Ingested(path=path, manifest=None)
     table = _read(path, resource, content)
     checked = check_delivery(table, resource, where=str(path))
-    rows = pseudonymise(_with_event_time(checked.accepted, resource, delivery_id), resource, key)
+    rows = pseudonyms.apply(_with_event_time(checked.accepted, resource, delivery_id), resource)
     manifest = _manifest(rows, resource_id, delivery_id, path.name, checked.bad_rows)
+    manifest["complete_until"] = _complete_until(table, str(path)) or manifest["last_arrival"]
     if dry_run:
         return Ingested(path=path, manifest=DeliveryManifest(**manifest, sha256=""))
     return Ingested(path=path, manifest=warehouse.commit(rows, manifest, checked.violations))
@@ -90,9 +93,9 @@ def ingest_inbox(
     dry_run: bool = False,
 ) -> Iterator[Ingested]:
     """Take in every delivery of an inbox, in order; the first refused one ends it with its error."""
-    files = delivery_files(inbox)
+    files, pseudonyms = delivery_files(inbox), Pseudonymiser(key)
     for position, (resource_id, path) in enumerate(files):
-        yield ingest_file(path, resource_id, warehouse, key, dry_run=dry_run)
+        yield ingest_file(path, resource_id, warehouse, pseudonyms, dry_run=dry_run)
         if progress is not None:
             progress(resource_id, (position + 1) / len(files))
 
@@ -154,6 +157,17 @@ def _with_event_time(table: pa.Table, resource: Resource, delivery_id: str) -> p
         happened = pc.assume_timezone(midnight, "UTC")
     table = table.append_column("event_time", happened.cast(pa.timestamp("us", tz="UTC")))
     return table.append_column("delivery_id", pa.repeat(delivery_id, len(table)))
+
+
+def _complete_until(table: pa.Table, where: str) -> str:
+    """Return the instant that the supplier vouches for, ISO in UTC; empty where it names none."""
+    text = (table.schema.metadata or {}).get(COMPLETE_UNTIL.encode(), b"").decode()
+    if not text:
+        return ""
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise DeliveryRefused(f"{COMPLETE_UNTIL} {text!r} has no zone", where=where, remedy="Deliver it with its offset.")
+    return instant.astimezone(UTC).isoformat()
 
 
 def _manifest(rows: pa.Table, resource_id: str, delivery_id: str, source: str, bad_rows: int) -> dict[str, Any]:

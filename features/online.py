@@ -31,8 +31,8 @@ class SourceAge:
     ----------
     resource
         Resource id.
-    last_arrived_at
-        Newest arrival that the snapshot saw; None if nothing ever arrived.
+    complete_until
+        Instant until which its deliveries were complete; None if nothing was ever delivered.
     age_d
         Days from then to the snapshot's cut-off.
     limit_d
@@ -40,7 +40,7 @@ class SourceAge:
     """
 
     resource: str
-    last_arrived_at: datetime | None
+    complete_until: datetime | None
     age_d: float | None
     limit_d: int
 
@@ -89,7 +89,7 @@ class OnlineStore:
         self._snapshot = read_snapshot(settings.feature_dir)
         self._store = open_store(settings)
         self._services = {name: self._store.get_feature_service(name) for name in PRODUCT_FEATURES}
-        self._sources = {name: _sources(name, self._snapshot.last_arrivals, self.as_of) for name in PRODUCT_FEATURES}
+        self._sources = {name: _sources(name, self._snapshot.complete_until, self.as_of) for name in PRODUCT_FEATURES}
 
     @property
     def as_of(self) -> datetime:
@@ -175,15 +175,15 @@ def _exposure(product_id: str, values: Mapping[str, Any]) -> float | None:
     return float(values["fleet_size"]) * product.horizon_d / DAYS_PER_YEAR
 
 
-def _sources(product_id: str, last_arrivals: Mapping[str, str | None], as_of: datetime) -> tuple[SourceAge, ...]:
+def _sources(product_id: str, complete_until: Mapping[str, str | None], as_of: datetime) -> tuple[SourceAge, ...]:
     of_features = (resource for feature in PRODUCT_FEATURES[product_id].features for resource in feature.resources)
     return tuple(
-        _source_age(resource, last_arrivals.get(resource), as_of)
+        _source_age(resource, complete_until.get(resource), as_of)
         for resource in dict.fromkeys([*PRODUCTS[product_id].mandatory, *of_features])
     )
 
 
-def _source_age(resource: str, last_arrival: str | None, as_of: datetime) -> SourceAge:
-    arrived = datetime.fromisoformat(last_arrival) if last_arrival else None
-    age = (as_of - arrived).total_seconds() / 86_400.0 if arrived else None
-    return SourceAge(resource, arrived, age, FRESHNESS_LIMIT_D[RESOURCES[resource].cycle])
+def _source_age(resource: str, until: str | None, as_of: datetime) -> SourceAge:
+    complete = datetime.fromisoformat(until) if until else None
+    age = (as_of - complete).total_seconds() / 86_400.0 if complete else None
+    return SourceAge(resource, complete, age, FRESHNESS_LIMIT_D[RESOURCES[resource].cycle])

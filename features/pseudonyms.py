@@ -37,24 +37,42 @@ def pseudonym(key: bytes, namespace: str, *parts: str) -> str:
     return hmac.digest(key, text.encode(), "sha256").hex()[:HEX_LENGTH]
 
 
-def pseudonymise(table: pa.Table, resource: Resource, key: bytes) -> pa.Table:
-    """Return the table with pseudonym columns in place of identifiers, and without personal columns.
+class Pseudonymiser:
+    """Replaces identifiers by pseudonyms, each distinct value of a session once.
 
-    Each distinct value is hashed once, so the cost follows the number of entities, not of rows.
+    The same plates come in delivery after delivery; remembering them makes the cost follow the number of entities, not of
+    rows or deliveries. The memory ends with the process and is written nowhere.
+
+    Parameters
+    ----------
+    key
+        Secret key of at least 32 bytes.
     """
-    made = {entry.id: _column(table, entry.namespace, entry.inputs, key) for entry in resource.pseudonyms}
-    secret = {column.id for column in resource.columns if column.sensitivity in ("identifier", "personal")}
-    kept = table.select([name for name in table.column_names if name not in secret])
-    for name, values in made.items():
-        kept = kept.append_column(name, values)
-    return kept
 
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self._known: dict[tuple[str, str], str] = {}
 
-def _column(table: pa.Table, namespace: str, inputs: Sequence[str], key: bytes) -> pa.Array:
-    texts = [pc.cast(table[name], pa.string()) for name in inputs]
-    joined = texts[0] if len(texts) == 1 else pc.binary_join_element_wise(*texts, SEPARATOR, null_handling="emit_null")
-    encoded = pa.chunked_array(joined).combine_chunks().dictionary_encode()
-    if isinstance(encoded, pa.ChunkedArray):
-        encoded = encoded.combine_chunks()
-    hashed = [pseudonym(key, namespace, *value.split(SEPARATOR)) for value in encoded.dictionary.to_pylist()]
-    return pa.array(hashed, pa.string()).take(encoded.indices)
+    def apply(self, table: pa.Table, resource: Resource) -> pa.Table:
+        """Return the table with pseudonym columns in place of identifiers, and without personal columns."""
+        made = {entry.id: self._column(table, entry.namespace, entry.inputs) for entry in resource.pseudonyms}
+        secret = {column.id for column in resource.columns if column.sensitivity in ("identifier", "personal")}
+        kept = table.select([name for name in table.column_names if name not in secret])
+        for name, values in made.items():
+            kept = kept.append_column(name, values)
+        return kept
+
+    def _column(self, table: pa.Table, namespace: str, inputs: Sequence[str]) -> pa.Array:
+        texts = [pc.cast(table[name], pa.string()) for name in inputs]
+        joined = (
+            texts[0] if len(texts) == 1 else pc.binary_join_element_wise(*texts, SEPARATOR, null_handling="emit_null")
+        )
+        encoded = pa.chunked_array(joined).combine_chunks().dictionary_encode()
+        values = [self._of(namespace, value) for value in encoded.dictionary.to_pylist()]
+        return pa.array(values, pa.string()).take(encoded.indices)
+
+    def _of(self, namespace: str, value: str) -> str:
+        found = self._known.get((namespace, value))
+        if found is None:
+            found = self._known[namespace, value] = pseudonym(self._key, namespace, *value.split(SEPARATOR))
+        return found

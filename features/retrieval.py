@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import TYPE_CHECKING
 
 from features.build import TIMESTAMP, label_table
@@ -82,7 +84,9 @@ def materialise(settings: Settings, *, progress: Callable[[str, float], None] | 
         except Exception as error:
             raise NotFound(f"no view {view!r} in Feast", remedy="Run `roadrisk features apply`.") from error
         begin = snapshot.as_of_time - (found.ttl or timedelta(days=45))
-        store.materialize(begin, snapshot.as_of_time, feature_views=[view])
+        # Feast prints its own progress on standard output, where results belong.
+        with redirect_stdout(StringIO()):
+            store.materialize(begin, snapshot.as_of_time, feature_views=[view])
     if progress is not None:
         progress("done", 1.0)
     return snapshot

@@ -29,8 +29,9 @@ class FeatureSnapshot:
         All cut-offs, ISO in UTC.
     tables
         Table name -> (rows, SHA-256 of its Parquet file).
-    last_arrivals
-        Resource id -> newest arrival at the newest cut-off, ISO in UTC; null where nothing had arrived.
+    complete_until
+        Resource id -> instant until which its deliveries were complete at the newest cut-off, ISO in UTC; null where
+        nothing had been delivered.
     simulated
         Whether the data come from the simulated province.
     """
@@ -40,7 +41,7 @@ class FeatureSnapshot:
     as_of: str
     cutoffs: tuple[str, ...]
     tables: dict[str, tuple[int, str]]
-    last_arrivals: dict[str, str | None]
+    complete_until: dict[str, str | None]
     simulated: bool
 
     @property

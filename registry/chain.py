@@ -4,8 +4,9 @@ A chain of HMACs shows changed, removed, inserted and reordered rows to whoever 
 newest rows were cut off, so `<table>.head`, a file beside the database, names the last row and is signed too.
 
 The order of an append is: commit the row durably, then replace the head. A process that dies in between leaves the
-database one row ahead of the head, which the next opening repairs. A database behind its head, or more than one row
-ahead, was tampered with. All of it happens under one file lock, which also keeps two processes from checkpointing the
+database one row ahead of the head, which the next opening repairs; after a loss of power it can be two rows, because
+the head's rename is durable only with the next append's sync. A database behind its head, or further ahead, was
+tampered with. All of it happens under one file lock, which also keeps two processes from checkpointing the
 write-ahead log at once (SQLite before 3.51.3 can then damage the file).
 """
 
@@ -31,6 +32,7 @@ from registry.errors import ConfigurationError, IntegrityError, ServiceUnavailab
 GENESIS: Final = "0" * 64
 BUSY_TIMEOUT_MS: Final = 10_000
 PAGE_ROWS: Final = 500
+MAX_AHEAD: Final = 2
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
@@ -254,7 +256,7 @@ class ChainLedger:
                 f"ledger {self._table} ends at row {last.seq}, its head names row {head.seq}: rows were cut off",
                 where=str(self._path), remedy="Restore the ledger from a backup.",
             )
-        if last.seq > head.seq + 1:
+        if last.seq > head.seq + MAX_AHEAD:
             raise IntegrityError(
                 f"ledger {self._table} ends at row {last.seq}, its head names row {head.seq}: the head was replaced",
                 where=str(self._head_path), remedy="Restore ledger and head from the same backup.",

@@ -10,7 +10,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -142,11 +141,6 @@ class DecisionLedger:
     def close(self) -> None:
         """Close the ledger."""
         self._chain.close()
-
-
-def ledger_path(settings: Settings) -> Path:
-    """Return where the decision ledger lies."""
-    return settings.ledger_dir / LEDGER_FILE
 
 
 def recorded_matrix(decision: Decision) -> npt.NDArray[np.float64]:

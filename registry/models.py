@@ -127,12 +127,12 @@ class ModelRegistry:
             if (made.run_id, made.digest) == (run_id, bundle.digest):
                 return made.version
         source = self._log(bundle, run_id, card)
-        name = MODEL_PREFIX + product
+        name, client = MODEL_PREFIX + product, self.client
         with exclusive(self._lock):
-            if not self.client.search_registered_models(filter_string=f"name = '{name}'"):
-                self.client.create_registered_model(name, tags={"product": product})
+            if not client.search_registered_models(filter_string=f"name = '{name}'"):
+                client.create_registered_model(name, tags={"product": product})
             tags = {"digest": bundle.digest, "product": product}
-            return int(self.client.create_model_version(name, source, run_id, tags=tags).version)
+            return int(client.create_model_version(name, source, run_id, tags=tags).version)
 
     def products(self) -> list[str]:
         """Return the products that have versions, sorted."""

@@ -256,4 +256,7 @@ def _plain(value: object) -> Value:
 
 
 if __name__ == "__main__":
+    # The child needs numbers and trees only. LightGBM does without these packages, and they are most of its import time.
+    for optional in ("dask", "graphviz", "matplotlib", "pandas", "pyarrow", "sklearn"):
+        sys.modules[optional] = None  # type: ignore[assignment]  # None makes the import fail, as documented
     _child(sys.argv[1:])

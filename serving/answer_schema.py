@@ -79,7 +79,7 @@ class SourceOut(Wording):
     """Age of a source when the inputs were computed."""
 
     resource: str
-    last_arrived_at: str | None
+    complete_until: str | None
     age_d: float | None
     limit_d: int
     stale: bool

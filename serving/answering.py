@@ -191,7 +191,7 @@ def _source(age: SourceAge) -> dict[str, Any]:
     zh, en = source_names(age.resource)
     return {
         "resource": age.resource, "zh": zh, "en": en, "age_d": age.age_d, "limit_d": age.limit_d, "stale": age.stale,
-        "last_arrived_at": age.last_arrived_at.isoformat() if age.last_arrived_at else None,
+        "complete_until": age.complete_until.isoformat() if age.complete_until else None,
     }
 
 

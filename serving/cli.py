@@ -7,13 +7,15 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 from registry.errors import InvalidRequest
 from registry.output import emit
-from registry.settings import Settings
+
+if TYPE_CHECKING:
+    from registry.settings import Settings
 
 SERVICE = "serving.service:RoadRisk"
 
@@ -30,6 +32,7 @@ def serve(host: str | None, port: int | None, workers: int | None, dry_run: bool
     The process becomes BentoML's; stop it with Ctrl-C or SIGTERM. Options override ROADRISK_HOST, ROADRISK_PORT and
     ROADRISK_WORKERS.
     """
+    from registry.settings import Settings
     from serving.start import check_start, set_environment
 
     set_environment()
@@ -114,6 +117,7 @@ def explain(score_id: str, url: str | None, as_json: bool) -> None:
 
 
 def _client(url: str | None) -> Any:
+    from registry.settings import Settings
     from serving.client import ScoringClient
 
     settings = Settings()

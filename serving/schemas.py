@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -118,11 +118,17 @@ VehicleKey = Annotated[
 class VehicleRequest(_Strict):
     """A request for the score of one vehicle."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [
+        {"entity": {"plate_no": "赣A12345", "plate_color": "2"}}, {"entity": {"vin": "L99000248R0000017"}},
+    ]})
+
     entity: VehicleKey = Field(description="the vehicle, by plate or by VIN")
 
 
 class EnterpriseRequest(_Strict):
     """A request for the score of one enterprise."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"entity": {"uscc": "913601000000001664"}}]})
 
     entity: EnterpriseKey = Field(description="the enterprise, by credit code")
 
@@ -132,7 +138,6 @@ REQUESTS: Final[dict[str, type[VehicleRequest] | type[EnterpriseRequest]]] = {
     "vehicle": VehicleRequest, "enterprise": EnterpriseRequest,
 }
 """Entity id -> request."""
-EntityKind = Literal["vehicle", "enterprise"]
 
 
 class PortfolioRequest(_Strict):

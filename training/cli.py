@@ -31,7 +31,9 @@ def train(
     features with the same seed gives the same bundle.
     """
     from registry.settings import Settings
+    from training.fit import wait_passively
 
+    wait_passively()
     settings = Settings()
     chosen = list(PRODUCTS) if product == "all" else [product]
     results = [_dry(name, settings) if dry_run else _train(name, settings, trials, timeout_s, seed) for name in chosen]

@@ -22,7 +22,7 @@ from features.simulation.assumptions import DeliveryAssumptions
 from features.simulation.clock import Days, Instants, Month, instants, local_days
 from features.simulation.streams import Stream, generator
 from registry.resources import RESOURCES
-from registry.resources.schema import Column, Resource
+from registry.resources.schema import COMPLETE_UNTIL, ENVELOPE, Column, Resource
 
 Spoil = Callable[[pa.Table, np.random.Generator], pa.Table]
 
@@ -109,11 +109,18 @@ class Outbox:
         self._hold(resource.id, table)
 
     def flush(self, month: Month) -> None:
-        """Write what arrived in a month; call it once the month's and all earlier batches were put."""
-        for resource_id, tables in sorted(self._held.pop(month.index, {}).items()):
+        """Write what arrived in a month; call it once the month's and all earlier batches were put.
+
+        Every file says until when it is complete. In the last month a resource without news is delivered empty, because
+        no news is news: nothing else tells a quiet source from a broken one.
+        """
+        held = self._held.pop(month.index, {})
+        names = RESOURCES if month.index == len(self.months) - 1 else held
+        for resource_id in sorted(names):
             folder = self.folder / resource_id
             folder.mkdir(parents=True, exist_ok=True)
-            table = pa.concat_tables(tables)
+            table = pa.concat_tables(held.get(resource_id) or [_empty(RESOURCES[resource_id])])
+            table = table.replace_schema_metadata({COMPLETE_UNTIL: month_end(month)})
             self.rows[resource_id] += len(table)
             pq.write_table(
                 table, folder / f"{resource_id}-{month.label}.parquet", compression="zstd", compression_level=1,
@@ -128,6 +135,15 @@ class Outbox:
                 whole = bool((index == month_index).all())
                 part = table if whole else table.filter(pa.array(index == month_index))
                 self._held[month_index][resource_id].append(part)
+
+
+def month_end(month: Month) -> str:
+    """Return the first instant after a month, ISO in UTC."""
+    return f"{instants(np.array([month.end]), np.zeros(1))[0].astype('datetime64[s]')}+00:00"
+
+
+def _empty(resource: Resource) -> pa.Table:
+    return pa.table({column.id: pa.nulls(0, ARROW_TYPES[column.dtype]) for column in (*resource.columns, *ENVELOPE)})
 
 
 def arrow_table(resource: Resource, batch: Batch) -> pa.Table:

@@ -153,3 +153,7 @@ ENVELOPE: Final = (
 )
 """What every delivered row carries besides its own columns. A later row with the same `row_id` supersedes; `withdrawn`
 takes a row back. Ingestion adds `event_time` (UTC) and `delivery_id`."""
+
+COMPLETE_UNTIL: Final = "complete_until"
+"""Metadata key of a Parquet delivery: the instant until which it holds all that was to be delivered, ISO with offset. A
+delivery without it is complete until its newest arrival."""

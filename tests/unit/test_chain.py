@@ -102,15 +102,25 @@ def test_a_removed_head_is_refused(tmp_path):
         ledger_at(tmp_path)
 
 
-def test_a_head_that_lags_by_one_row_is_repaired(tmp_path):
-    ledger_at(tmp_path, 3).close()
-    lagging = (tmp_path / "events.head").read_bytes()
-    with ledger_at(tmp_path) as ledger:
-        ledger.append({"name": "late"}, at=AT)
-    (tmp_path / "events.head").write_bytes(lagging)
+def lagging_by(folder: Path, rows: int) -> None:
+    ledger_at(folder, 3).close()
+    lagging = (folder / "events.head").read_bytes()
+    ledger_at(folder, rows).close()
+    (folder / "events.head").write_bytes(lagging)
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_head_that_a_crash_left_behind_is_repaired(tmp_path, rows):
+    lagging_by(tmp_path, rows)
     with ledger_at(tmp_path) as ledger:
         assert ledger.verify().ok
-        assert ledger.append({"name": "next"}, at=AT).seq == 5
+        assert ledger.append({"name": "next"}, at=AT).seq == 4 + rows
+
+
+def test_a_head_that_no_crash_leaves_behind_is_refused(tmp_path):
+    lagging_by(tmp_path, 3)
+    with pytest.raises(IntegrityError, match="head was replaced"):
+        ledger_at(tmp_path)
 
 
 def test_rows_cannot_be_updated_or_deleted(tmp_path):

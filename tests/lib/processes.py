@@ -1,0 +1,77 @@
+"""A real service in a process of its own, on a free port of the loopback."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from registry.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+START_S = 90
+
+
+def free_port() -> int:
+    """Return a port that was free a moment ago."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def command_line(*arguments: str) -> list[str]:
+    """Return the command that runs `roadrisk`, installed or not."""
+    program = (
+        "import sys; from registry.cli import main, roadrisk; from serving.cli import explain, score, serve; "
+        "[roadrisk.add_command(c) for c in (explain, score, serve)]; sys.exit(main())"
+    )
+    return [sys.executable, "-c", program, *arguments]
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """Return the environment of a child process that uses these settings."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ROADRISK_", "BENTOML_"))}
+    path = os.pathsep.join(filter(None, (str(ROOT), kept.get("PYTHONPATH"))))
+    return {
+        **kept, "PYTHONPATH": path, "ROADRISK_HOME": str(settings.home), "ROADRISK_KEYS_DIR": str(settings.keys_dir),
+    }
+
+
+@contextmanager
+def running(command: list[str], environment: dict[str, str], port: int, log: Path, cwd: Path) -> Iterator[str]:
+    """Run a service until the block ends; yields its address once it is ready."""
+    with log.open("wb") as out, subprocess.Popen(
+        command, env=environment, stdout=out, stderr=out, cwd=cwd, start_new_session=True
+    ) as process:
+        try:
+            _wait(process, port, log)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                try:
+                    process.wait(20)
+                except subprocess.TimeoutExpired:
+                    os.killpg(process.pid, signal.SIGKILL)
+
+
+def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise AssertionError(f"the service ended with {process.returncode}: {log.read_text()}")
+        try:
+            if httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False).status_code == 200:
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.2)
+    raise AssertionError(f"the service was not ready within {START_S} s: {log.read_text()}")
