@@ -29,7 +29,8 @@ class Figure:
         """How ours compares, in one word or number."""
         if self.better == "nearer":
             return f"{self.ours - self.published:+.2%}"
-        return "better" if (self.ours < self.published) == (self.better == "lower") else "not better"
+        gain = self.ours - self.published if self.better == "higher" else self.published - self.ours
+        return "better" if gain > 0 else "not better"
 
 
 def study_result(

@@ -89,7 +89,7 @@ def train_product(
         If the signing key is missing.
     """
     chosen = settings.seed if seed is None else seed
-    tell = _Steps(progress)
+    tell = Steps(progress)
     tuned: tuple[Tuned, ...] = ()
     if trials:
         tuned = tune(
@@ -104,11 +104,11 @@ def train_product(
 
 
 def finish(
-    fitted: FittedScore, *, settings: Settings, snapshot: str, tell: _Steps | None = None,
+    fitted: FittedScore, *, settings: Settings, snapshot: str, tell: Steps | None = None,
     tuned: tuple[Tuned, ...] = (), replicates: int = REPLICATES, register: bool = True,
 ) -> TrainedScore:
     """Turn fitted boosters into a registered score: everything of `train_product` after the fit."""
-    tell = tell or _Steps(None)
+    tell = tell or Steps(None)
     tell.at("calibrate")
     calibrated, affine = calibrate(fitted)
     gains = [isotonic_gain(calibrated, component) for component in calibrated.components]
@@ -158,7 +158,7 @@ def _keep(made: Path, home: Path) -> Path:
     return home
 
 
-class _Steps:
+class Steps:
     """Progress over the steps of the pipeline, each with its share of the whole."""
 
     def __init__(self, progress: ProgressCallback | None) -> None:

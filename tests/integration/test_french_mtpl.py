@@ -17,16 +17,18 @@ from registry.promotion import live
 from registry.scorer import load_scorer
 from registry.settings import Settings
 from registry.signing import init_keys
+from training.fit import wait_passively
 
 DATA = Settings().real_data_dir
 needs_data = pytest.mark.skipif(
     not (DATA / FREQUENCY_FILE).is_file(), reason=f"the real portfolio is not in {DATA} (ROADRISK_REAL_DATA_DIR)"
 )
-CHEAPER = {"learning_rate": 0.15, "n_trees": 60, "num_leaves": 31, "max_depth": 7, "max_bin": 255}
+CHEAPER = {"learning_rate": 0.15, "n_trees": 60, "num_leaves": 63, "max_bin": 255}
 
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    wait_passively()
     root = tmp_path_factory.mktemp("french")
     made = Settings(home=root / "var", keys_dir=root / "keys")
     init_keys(made.keys_dir)
