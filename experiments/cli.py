@@ -1,4 +1,4 @@
-"""`roadrisk experiment` and `roadrisk demo`."""
+"""`roadrisk experiment`, `roadrisk demo` and `roadrisk docs`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from registry.errors import IntegrityError
 from registry.output import emit, progress
 
 FRENCH_PAGE: Final = "docs/studies/french-mtpl.md"
@@ -51,3 +52,23 @@ def demo(preset: str, exit_after: bool, as_json: bool) -> None:
     from registry.settings import Settings
 
     run_demo(Settings(), preset=preset, exit_after=exit_after, as_json=as_json)
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Write nothing; end with exit code 40 where a page is not current.")
+@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), default=Path("docs/reference"),
+              show_default=True, help="Folder of the generated pages.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def docs(check: bool, folder: Path, as_json: bool) -> None:
+    """Write the reference pages that are generated from the code, or check that they are current."""
+    from experiments.reference import PAGES, stale_pages, write_pages
+
+    if check and (stale := stale_pages(folder)):
+        raise IntegrityError(
+            f"{len(stale)} generated pages are not current: {', '.join(stale)}", where=str(folder),
+            remedy="Run `roadrisk docs` and commit the result; remove pages that nothing generates.",
+            details={"stale": stale},
+        )
+    changed = [] if check else write_pages(folder)
+    told = f"{len(PAGES)} pages in {folder} are current" + (f"; written: {', '.join(changed)}" if changed else "")
+    emit({"folder": folder, "pages": list(PAGES), "changed": changed}, as_json, lambda _: told)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 from registry.output import ProgressCallback, emit, progress
@@ -70,14 +71,16 @@ def run_demo(settings: Settings, *, preset: str, exit_after: bool, as_json: bool
 def prepare(walk: Walk) -> None:
     """Do everything up to a loaded online store and promoted models."""
     from registry.signing import init_keys
+    from training.fit import wait_passively
 
+    wait_passively()
     init_keys(walk.settings.keys_dir)
-    walk.step("simulate", lambda report: _simulate(walk, report))
-    walk.step("ingest", lambda report: _ingest(walk, report))
-    walk.step("features", lambda report: _features(walk, report))
+    walk.step("simulate", partial(_simulate, walk))
+    walk.step("ingest", partial(_ingest, walk))
+    walk.step("features", partial(_features, walk))
     for product_id in PRODUCTS:
-        walk.step(f"train {product_id}", lambda report, product_id=product_id: _train(walk, product_id, report))
-    walk.step("materialise", lambda report: _materialise(walk, report))
+        walk.step(f"train {product_id}", partial(_train, walk, product_id))
+    walk.step("materialise", partial(_materialise, walk))
 
 
 def _simulate(walk: Walk, report: ProgressCallback) -> None:

@@ -1,8 +1,7 @@
 """Study `french-mtpl`: the trainer, bundle and explanation on a real motor portfolio with published results.
 
 Two protocols, two scores: the frequency protocol judges a claim frequency on unclipped data, the pure premium protocol
-a frequency times severity on clipped data. The second is the bundle `french_mtpl` that the service can serve. Its
-amounts are euros of the French market, whatever unit an answer's field name carries.
+a frequency times severity on clipped data. The second is the bundle `french_mtpl` that the service can serve.
 """
 
 from __future__ import annotations
@@ -20,8 +19,9 @@ import pandas as pd
 from experiments import french_data
 from experiments.results import Figure, study_result
 from registry.answers import answer_of
+from registry.encoding import as_row
 from registry.output import ProgressCallback
-from registry.scorer import Scorer, as_row, load_scorer
+from registry.scorer import Scorer, load_scorer
 from registry.settings import Settings
 from training import metrics
 from training.calibration import calibrate
@@ -164,7 +164,7 @@ def _frequency(parameters: Mapping[str, Any]) -> ComponentTask:
 def _task(policies: pd.DataFrame, components: tuple[ComponentTask, ...], *, answer: str) -> TrainingTask:
     task = TrainingTask(
         id=PRODUCT, zh="法国机动车第三者责任险组合", en="French motor third-party liability portfolio",
-        entity="request", answer="rate", exposure_unit="year", horizon_d=365,
+        entity="request", answer="rate", exposure_unit="year", currency="EUR", horizon_d=365,
         features=french_data.features(policies), components=components, group="policy_id", simulated=False,
         baseline="bonus_malus",
         purpose="shows on a real portfolio with published results that trainer, bundle, explanation and service work",
@@ -220,7 +220,7 @@ def _example(scorer: Scorer, frame: pd.DataFrame) -> dict[str, Any]:
     matrix, _ = scorer.encode([inputs])
     margins = scorer.component_margins(matrix)[0].tolist()
     return {
-        "example_request": {"inputs": inputs},
+        "example_request": {"features": inputs},
         "example_expected": {
             "points": float(scorer.points(matrix)[0]), "answer": answer_of(scorer.manifest, margins),
             "policy_id": int(policy["policy_id"]),

@@ -120,7 +120,7 @@ def _cast(values: pa.ChunkedArray, column: Column, resource: Resource, where: st
 
 
 def _is_text(met: pa.DataType) -> bool:
-    return pa.types.is_null(met) or (pa.types.is_dictionary(met) and pa.types.is_string(met.value_type))
+    return bool(pa.types.is_null(met) or (pa.types.is_dictionary(met) and pa.types.is_string(met.value_type)))
 
 
 def _rules(values: pa.ChunkedArray, column: Column) -> Iterator[tuple[str, pa.ChunkedArray]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from features.exact import exact_sum
 from features.families.vehicle_profile import fleet
 from features.product import ProductFeatures
 from registry.entities import ENTERPRISE, VEHICLE
@@ -39,7 +40,7 @@ def labels(known: Known, data_end: datetime) -> ir.Table:
     ])
     key = [VEHICLE.id_column, "event_timestamp", "exposure_year"]
     summed = hits.group_by(key).aggregate(
-        n_claims=hits.amount.count().cast("float64"), claim_cny=hits.amount.sum().fill_null(0.0)
+        n_claims=hits.amount.count().cast("float64"), claim_cny=exact_sum(hits.amount).fill_null(0.0)
     )
     owned = _with_operator(known, summed)
     return owned.select(

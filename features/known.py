@@ -74,15 +74,18 @@ class Known:
         return joined.select(CUTOFF, *names)
 
     def state(self, resource_id: str, key: str, columns: Sequence[str]) -> ir.Table:
-        """Return, for each key and cut-off, the latest known row: one row per (key, cut-off)."""
+        """Return, for each key and cut-off, the latest known row: one row per (key, cut-off).
+
+        The latest is the one that happened last; of several at one instant the one that arrived last.
+        """
         import ibis
 
-        rows = self.at_cutoffs(resource_id, [key, *columns])
-        order = ibis.window(
-            group_by=[rows[key], rows.cutoff], order_by=[rows.event_time.desc(), rows.arrived_at.desc()]
-        )
+        rows = self.at_cutoffs(resource_id, [key, *columns, "row_id"])
+        # The row's own name decides last, so that the choice is never the engine's.
+        latest = [rows.event_time.desc(), rows.arrived_at.desc(), rows.row_id.desc()]
+        order = ibis.window(group_by=[rows[key], rows.cutoff], order_by=latest)
         ranked = rows.mutate(rank=ibis.row_number().over(order))
-        return ranked.filter(ranked["rank"] == 0).drop("rank", "arrived_at")
+        return ranked.filter(ranked["rank"] == 0).drop("rank", "arrived_at", "row_id")
 
     def matured(self, resource_id: str) -> ir.Table:
         """Return all rows as they are known at the end of the data: for labels only, never for features."""

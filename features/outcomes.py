@@ -33,7 +33,9 @@ def serious_cases(known: Known) -> ir.Table:
     """Return standing serious cases with `case_id`, the party's `enterprise_id` (may be null), the vehicle's `plate_id`."""
     cases = known.matured("enforcement_case")
     serious = cases.filter(~cases.not_punish & cases.case_reason.isin(SERIOUS_REASONS))
-    plates = known.matured("case_vehicle").select("case_id", "plate_id").distinct(on="case_id", keep="first")
+    vehicles = known.matured("case_vehicle")
+    # As among the features, a case counts once and of several vehicles it is always the same one.
+    plates = vehicles.group_by("case_id").aggregate(plate_id=vehicles.plate_id.min())
     joined = serious.left_join(plates, "case_id", rname="p_{name}")
     return joined.select("case_id", "enterprise_id", "plate_id", "event_time")
 

@@ -34,8 +34,8 @@ def answer_of(
     -------
     dict
         rate: `expected_rate`, and with exposure `expected_events` and `probability` of at least one (Poisson).
-        probability: `probability`. hazard: `probability_<d>d` per horizon. pure_premium: `frequency`, `severity_cny`,
-        `pure_premium_cny` and `relativity` to the reference population's mean.
+        probability: `probability`. hazard: `probability_<d>d` per horizon. pure_premium: `frequency`, `severity`,
+        `pure_premium` and `relativity` to the reference population's mean.
     """
     named = {c.name: m for c, m in zip(manifest.components, component_margins, strict=True)}
     match manifest.answer:
@@ -68,5 +68,5 @@ def _pure_premium(named: Mapping[str, float], mean: float) -> dict[str, float]:
     frequency, severity = math.exp(named["frequency"]), math.exp(named["severity"])
     premium = frequency * severity
     return {
-        "frequency": frequency, "severity_cny": severity, "pure_premium_cny": premium, "relativity": premium / mean,
+        "frequency": frequency, "severity": severity, "pure_premium": premium, "relativity": premium / mean,
     }

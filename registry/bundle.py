@@ -152,6 +152,7 @@ class Manifest(_Strict):
     entity: str
     answer: AnswerKind
     exposure_unit: str
+    currency: str | None = None
     horizon_d: int | None
     features: tuple[ManifestFeature, ...]
     components: tuple[Component, ...]

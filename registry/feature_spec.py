@@ -92,5 +92,7 @@ class Feature:
             raise ValueError(f"feature {self.name} is a category and cannot be monotone (met {self.monotone})")
         if (self.dtype == "category") != bool(self.vocabulary):
             raise ValueError(f"feature {self.name}: a category has a vocabulary and a float has none")
+        if self.dtype == "category" and self.null_rule == "zero":
+            raise ValueError(f"feature {self.name} is a category, its null cannot mean zero")
         if self.monotone and not self.monotone_reason:
             raise ValueError(f"feature {self.name} is monotone ({self.monotone:+d}) without a reason")

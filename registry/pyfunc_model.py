@@ -17,8 +17,9 @@ from mlflow.models import set_model  # noqa: TID253
 
 from registry.answers import answer_of
 from registry.bundle import SIGNATURE, digest_of, parse_bundle, read_files
+from registry.encoding import as_row
 from registry.errors import BundleRefused, InvalidRequest
-from registry.scorer import Scorer, as_row
+from registry.scorer import Scorer
 from registry.settings import Settings
 from registry.signing import VERIFY_KEY, verify_files
 

@@ -1,8 +1,6 @@
 """Apply a bundle: rows -> matrix -> margins, points and exact contributions.
 
-Training, serving, replay, MLflow and the studies all score through this one module. Rows are matched to the matrix by
-name, categories become the bundle's own codes (0 is the explicit "other"), null becomes NaN; no pandas category, no
-column order and no integer type of a caller reaches LightGBM.
+Training, serving, replay, MLflow and the studies all score through this one module.
 """
 
 from __future__ import annotations
@@ -13,22 +11,18 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import numpy.typing as npt
 
-from registry.bundle import ManifestFeature, ScoreBundle, parse_bundle, read_files
-from registry.errors import BundleRefused, InvalidRequest
+from registry.bundle import ScoreBundle, parse_bundle, read_files
+from registry.encoding import Encoder, Matrix, Value
+from registry.errors import BundleRefused
 from registry.signing import verify_files
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Matrix = npt.NDArray[np.float64]
-Value = float | str | None
-
-OTHER_CODE: Final = 0.0
 GOLDEN_TOLERANCE: Final = 1e-12
 CHILD_TIMEOUT_S: Final = 120
 
@@ -83,44 +77,16 @@ class Scorer:
         self._boosters = [
             lightgbm.Booster(model_str=bundle.booster_text(component.name)) for component in self.manifest.components
         ]
-        self._codes = [
-            {category: float(code) for code, category in enumerate(feature.vocabulary, start=1)}
-            for feature in self.manifest.features
-        ]
+        self._encoder = Encoder(self.manifest.features)
         self._check_golden()
 
     def encode(self, rows: Sequence[Mapping[str, Value]]) -> tuple[Matrix, list[list[str]]]:
-        """Return the matrix of rows by name, and per row the names of features whose category was never seen.
-
-        Raises
-        ------
-        InvalidRequest
-            If a row lacks a declared name, has one too many, or holds a value of the wrong kind.
-        """
-        features = self.manifest.features
-        matrix = np.empty((len(rows), len(features)))
-        unseen: list[list[str]] = [[] for _ in rows]
-        for i, row in enumerate(rows):
-            self._check_names(row)
-            for j, feature in enumerate(features):
-                matrix[i, j] = code = _encode(feature, self._codes[j], row[feature.name])
-                if feature.dtype == "category" and code == OTHER_CODE:
-                    unseen[i].append(feature.name)
-        return matrix, unseen
+        """Return the matrix of rows by name, and per row the features whose category was never seen."""
+        return self._encoder.rows(rows)
 
     def encode_frame(self, frame: pd.DataFrame) -> Matrix:
-        """Return the matrix of a frame, column by column, by name; other columns are ignored."""
-        matrix = np.empty((len(frame), len(self.manifest.features)))
-        for j, feature in enumerate(self.manifest.features):
-            column = frame[feature.name]
-            if feature.dtype == "float":
-                values = column.to_numpy(dtype=np.float64, na_value=np.nan)
-                matrix[:, j] = np.where(np.isnan(values), 0.0, values) if feature.null_rule == "zero" else values
-            else:
-                texts = column.astype(object)
-                codes = texts.map(self._codes[j]).astype(np.float64).fillna(OTHER_CODE)
-                matrix[:, j] = codes.mask(texts.isna(), np.nan).to_numpy()
-        return matrix
+        """Return the matrix of a frame by name; other columns are ignored."""
+        return self._encoder.frame(frame)
 
     def raw(self, matrix: Matrix) -> Matrix:
         """Return (n, n_components) raw margins of the boosters."""
@@ -170,16 +136,6 @@ class Scorer:
     def _weights(self) -> Matrix:
         return np.array([component.weight for component in self.manifest.components])
 
-    def _check_names(self, row: Mapping[str, Value]) -> None:
-        names = self.manifest.feature_names
-        missing, extra = [n for n in names if n not in row], sorted(set(row) - set(names))
-        if missing or extra:
-            raise InvalidRequest(
-                f"inputs do not match the model: missing {missing}, unknown {extra}",
-                remedy="Send every declared input by name; null says that it is not known.",
-                details={"missing": missing, "unknown": extra},
-            )
-
     def _check_golden(self) -> None:
         golden = self.bundle.golden
         if not golden.rows:
@@ -190,20 +146,6 @@ class Scorer:
             raise BundleRefused(
                 f"golden rows differ by {difference:.3g}, at most {GOLDEN_TOLERANCE} is allowed", where=self.digest[:16]
             )
-
-
-def _encode(feature: ManifestFeature, codes: Mapping[str, float], value: Value) -> float:
-    if value is None:
-        return 0.0 if feature.null_rule == "zero" else math.nan
-    if feature.dtype == "category":
-        if not isinstance(value, str):
-            raise InvalidRequest(f"{feature.name} is a category and must be text, met {type(value).__name__}")
-        return codes.get(value, OTHER_CODE)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidRequest(f"{feature.name} must be a number, met {type(value).__name__}")
-    if not math.isfinite(value):
-        raise InvalidRequest(f"{feature.name} must be finite, met {value}", remedy="Send null for an unknown value.")
-    return float(value)
 
 
 def load_scorer(folder: Path, keys_dir: Path, *, digest: str | None = None, threads: int = 1) -> Scorer:
@@ -217,11 +159,18 @@ def load_scorer(folder: Path, keys_dir: Path, *, digest: str | None = None, thre
     files = read_files(folder)
     met = verify_files(files, keys_dir, where=str(folder), digest=digest)
     bundle = parse_bundle(files, where=str(folder))
-    _prove_in_child(folder, met)
+    prove_in_child(folder, met)
     return Scorer(bundle, threads=threads)
 
 
-def _prove_in_child(folder: Path, digest: str) -> None:
+def prove_in_child(folder: Path, digest: str) -> None:
+    """Let a throw-away process parse the trees of a verified bundle and try the golden rows.
+
+    Raises
+    ------
+    BundleRefused
+        If the process died, hung, or the rows differ.
+    """
     # A text that passes its signature can still have been signed damaged; then the child dies instead of the service.
     command = [sys.executable, "-m", "registry.scorer", str(folder), digest]
     try:
@@ -241,18 +190,6 @@ def _child(arguments: Sequence[str]) -> None:
     if bundle.digest != digest:
         raise BundleRefused(f"bundle changed while it was read: {bundle.digest[:16]} is not {digest[:16]}")
     Scorer(bundle)
-
-
-def as_row(values: Mapping[str, Any]) -> dict[str, Value]:
-    """Return plain Python values of a record whose floats may be numpy's and whose nulls may be NaN."""
-    return {name: _plain(value) for name, value in values.items()}
-
-
-def _plain(value: object) -> Value:
-    if value is None or isinstance(value, str):
-        return value
-    number = float(value)  # type: ignore[arg-type]  # numpy scalars have no common static type
-    return None if math.isnan(number) else number
 
 
 if __name__ == "__main__":

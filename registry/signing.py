@@ -44,14 +44,17 @@ def read_secret(keys_dir: Path, name: str) -> bytes:
     Raises
     ------
     ConfigurationError
-        If the key does not exist or is shorter than 32 bytes.
+        If the key does not exist, is not hexadecimal, or is shorter than 32 bytes.
     """
     path = keys_dir / name
     if not path.is_file():
         raise ConfigurationError(
             f"key {name} does not exist", where=str(path), remedy="Make the keys with `roadrisk doctor --init-keys`."
         )
-    key = bytes.fromhex(path.read_text().strip())
+    try:
+        key = bytes.fromhex(path.read_text().strip())
+    except ValueError:
+        raise ConfigurationError(f"key {name} is not hexadecimal", where=str(path)) from None
     if len(key) < 32:
         raise ConfigurationError(f"key {name} has {len(key)} bytes, at least 32 are needed", where=str(path))
     return key

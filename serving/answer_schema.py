@@ -53,7 +53,7 @@ class FactorOut(Wording):
     factor: float
     frequency_factor: float
     severity_factor: float
-    cny: float = Field(description="yuan; all add up to the pure premium minus the portfolio mean")
+    amount: float = Field(description="in the currency; all add up to the pure premium minus the portfolio mean")
 
 
 class ContributionOut(Wording):
@@ -142,6 +142,7 @@ class RecordedAnswer(_Closed):
     groups: list[GroupOut]
     factors: list[FactorOut] | None
     factor_rule: Wording | None
+    currency: str | None = Field(description="ISO 4217 code of the amounts")
     as_of: str = Field(description="cut-off of the inputs, ISO 8601")
     sources: list[SourceOut]
     coverage: CoverageOut
@@ -179,6 +180,7 @@ class ExplanationOut(_Closed):
     groups: list[GroupOut]
     factors: list[FactorOut] | None
     factor_rule: Wording | None
+    currency: str | None = Field(description="ISO 4217 code of the amounts")
     decomposition: DecompositionOut | None
     verification: VerificationOut | None
 

@@ -11,10 +11,11 @@ from features.online import OnlineInputs, SourceAge
 from registry.answers import answer_of
 from registry.bundle import Manifest
 from registry.decisions import as_encoded
+from registry.encoding import Value
 from registry.feature_spec import GROUPS
 from registry.products import PRODUCTS, ScoreProduct
 from registry.scale import TIERS, Tier
-from registry.scorer import Explanation, Scorer, Value
+from registry.scorer import Explanation, Scorer
 from serving.factors import RULE, factor_table
 from serving.no_score import known_inputs, no_score_of, source_names
 from serving.reasons import reasons_of
@@ -95,6 +96,7 @@ def explain_row(manifest: Manifest, explanation: Explanation, values: Mapping[st
         "groups": _groups(manifest, contributions),
         "factors": factor_table(manifest, explanation) if priced else None,
         "factor_rule": RULE if priced else None,
+        "currency": manifest.currency,
         DECOMPOSITION: _decomposition(manifest, explanation, contributions, values),
     }
 
@@ -120,7 +122,7 @@ def _head(manifest: Manifest, score_id: str) -> dict[str, Any]:
         "score_id": score_id, "product": manifest.product, "product_name": {"zh": manifest.zh, "en": manifest.en},
         "outcome": {"zh": declared.outcome_zh, "en": declared.outcome_en} if declared else None,
         "score": None, "points": None, "tier": None, "percentile": None, "answer": None, "exposure": None,
-        "no_score": None, "reasons": [], "groups": [], "factors": None, "factor_rule": None, DECOMPOSITION: None,
+        "no_score": None, "reasons": [], "groups": [], "factors": None, "factor_rule": None, "currency": None, DECOMPOSITION: None,
     }
 
 

@@ -13,10 +13,10 @@ import numpy as np
 
 from features.online import OnlineInputs
 from registry.decisions import Decision, DecisionLedger, check_recomputed, recorded_matrix
+from registry.encoding import as_row
 from registry.entities import ENTITIES
 from registry.errors import ServiceUnavailable
 from registry.products import product_named
-from registry.scorer import as_row
 from serving.answering import Scored, answer_score, explain_row
 from serving.live import LiveModels, LiveScorer
 from serving.ports import FeatureSource

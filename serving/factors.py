@@ -1,11 +1,11 @@
-"""The factor table of a pure premium: multiplicative relativities by feature group, and yuan per factor.
+"""The factor table of a pure premium: multiplicative relativities by feature group, and money per factor.
 
 The logarithm of the pure premium is the sum of the frequency and severity margins, and exact SHAP values split each
 margin among features. So per group ``factor = exp(sum of its contributions)``, and the base is what the empty coalition
 gives, relative to the reference population's mean. The product of all factors is the relativity.
 
-Yuan follow the additive logarithmic mean Divisia decomposition, which leaves no residual: with premium P and mean M,
-``yuan of a factor = L(P, M) * ln(factor)``, ``L(P, M) = (P - M) / ln(P / M)``; the sum is P - M.
+Amounts follow the additive logarithmic mean Divisia decomposition, which leaves no residual: with premium P and mean M,
+``amount of a factor = L(P, M) * ln(factor)``, ``L(P, M) = (P - M) / ln(P / M)``; the sum is P - M.
 
 References
 ----------
@@ -32,8 +32,8 @@ RULE: Final = {
 def factor_table(manifest: Manifest, explanation: Explanation, row: int = 0) -> list[dict[str, Any]]:
     """Return the factors of one row, base first, then groups by strength.
 
-    Each has `group`, `zh`, `en`, `factor`, `frequency_factor`, `severity_factor` and `cny`. The base's frequency and
-    severity factors are absolute (claims per year, yuan per claim); the others are relative.
+    Each has `group`, `zh`, `en`, `factor`, `frequency_factor`, `severity_factor` and `amount` in the bundle's currency.
+    The base's frequency and severity factors are absolute (claims per year, money per claim); the others are relative.
     """
     names = [component.name for component in manifest.components]
     logs: dict[str, dict[str, float]] = {}
@@ -62,4 +62,4 @@ def _line(group: tuple[str, str, str], logs: dict[str, float], log_factor: float
     line: dict[str, Any] = dict(zip(("group", "zh", "en"), group, strict=True))
     line["factor"] = math.exp(log_factor)
     line |= {f"{name}_factor": math.exp(value) for name, value in logs.items()}
-    return {**line, "cny": scale * log_factor}
+    return {**line, "amount": scale * log_factor}

@@ -68,10 +68,10 @@ def _remedy(remedy: Mapping[str, str] | None) -> str | None:
 def _factors(answer: Mapping[str, Any]) -> list[RenderableType]:
     if not answer["factors"]:
         return []
-    rows = [(f"{line['zh']} {line['en']}", f"{line['factor']:.4f}", f"{line['cny']:+,.2f}") for line in answer["factors"]]
+    rows = [(f"{line['zh']} {line['en']}", f"{line['factor']:.4f}", f"{line['amount']:+,.2f}") for line in answer["factors"]]
     product = math.prod(line["factor"] for line in answer["factors"])
-    rows.append(("相对系数 relativity = product", f"{product:.4f}", f"{sum(x['cny'] for x in answer['factors']):+,.2f}"))
-    return [table(("factor", "times", "CNY"), rows, title="费率因子 factors")]
+    rows.append(("相对系数 relativity = product", f"{product:.4f}", f"{sum(x['amount'] for x in answer['factors']):+,.2f}"))
+    return [table(("factor", "times", answer["currency"] or "amount"), rows, title="费率因子 factors")]
 
 
 def _decomposition(answer: Mapping[str, Any]) -> list[RenderableType]:

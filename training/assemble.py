@@ -20,9 +20,9 @@ from registry.bundle import (
     ScoreBundle,
     make_bundle,
 )
+from registry.encoding import OTHER_CODE, Matrix
 from registry.errors import TrainingError
 from registry.scale import POINTS_MAX, POINTS_MIN, ScoreScale
-from registry.scorer import OTHER_CODE, Matrix
 from training.fit import FittedScore
 from training.splits import TEST, TRAIN, VALID
 
@@ -60,7 +60,7 @@ def _manifest(fitted: FittedScore, snapshot: str, data_cut: str | None) -> Manif
     train_window = _window(fitted, TRAIN)
     return Manifest(
         product=task.id, zh=task.zh, en=task.en, entity=task.entity, answer=task.answer,
-        exposure_unit=task.exposure_unit, horizon_d=task.horizon_d,
+        exposure_unit=task.exposure_unit, currency=task.currency, horizon_d=task.horizon_d,
         features=tuple(ManifestFeature.of(feature) for feature in task.features),
         components=tuple(
             Component(

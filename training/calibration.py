@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from registry.bundle import Objective
-from registry.scorer import Matrix
+from registry.encoding import Matrix
 from training.fit import FittedComponent, FittedScore
 from training.matrix import outcome
 from training.metrics import inverse_link, mean_deviance

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from registry.scorer import Matrix
+from registry.encoding import Matrix
 from training import metrics
 from training.matrix import Mask, Outcome, TrainingData, outcome
 from training.splits import TEST, TRAIN, VALID

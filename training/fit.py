@@ -10,9 +10,9 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from registry.encoding import Matrix
 from registry.errors import TrainingError
 from registry.output import ProgressCallback
-from registry.scorer import Matrix
 from training.matrix import Outcome, TrainingData, outcome, prepare
 from training.splits import TRAIN, VALID
 from training.task import ComponentTask, TrainingTask

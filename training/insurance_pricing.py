@@ -26,6 +26,7 @@ TRAINING: Final = ProductTraining(
         time=TIMESTAMP,
         baseline="distance_km_90d",
         amount="claim_cny",
+        currency="CNY",
         purpose="Give an insurer the relativity of a vehicle's burning cost to its portfolio, factor by factor.",
         limits=(
             "Motor line only; cargo and carrier's liability have their own claims and need their own components.",

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from registry.errors import TrainingError
+from registry.encoding import Encoder, Matrix
+from registry.errors import DataError, TrainingError
 from registry.feature_spec import Feature
-from registry.scorer import OTHER_CODE, Matrix
 from training.splits import FOLD, TRAIN, VALID
 from training.task import ComponentTask, TrainingTask
 
@@ -74,41 +74,18 @@ def prepare(task: TrainingTask, frame: pd.DataFrame) -> TrainingData:
 
 
 def encode(features: Sequence[Feature], frame: pd.DataFrame) -> Matrix:
-    """Return the (n, n_features) matrix: category codes from 1, 0 for the explicit other, NaN for missing.
-
-    The rule is that of `registry.scorer.Scorer.encode_frame`, which needs a finished bundle; a test holds them equal.
-    """
-    matrix = np.empty((len(frame), len(features)))
+    """Return the (n, n_features) matrix by the rule of `registry.encoding`; a required input must be there."""
+    try:
+        matrix = Encoder(features).frame(frame)
+    except DataError as error:
+        raise TrainingError(error.message, where=error.where) from error
     for j, feature in enumerate(features):
-        column = frame[feature.name]
-        matrix[:, j] = _floats(feature, column) if feature.dtype == "float" else _codes(feature, column)
         if feature.null_rule == "required" and np.isnan(matrix[:, j]).any():
             nulls = int(np.isnan(matrix[:, j]).sum())
             raise TrainingError(
                 f"{nulls} rows have no value", where=feature.name, remedy="Such rows have no score; drop them earlier."
             )
     return matrix
-
-
-def _floats(feature: Feature, column: pd.Series) -> Matrix:
-    try:
-        values: Matrix = column.to_numpy(dtype=np.float64, na_value=np.nan)
-    except (TypeError, ValueError) as error:
-        raise TrainingError(f"not a number: {error}", where=feature.name) from error
-    if np.isinf(values).any():
-        raise TrainingError(f"{int(np.isinf(values).sum())} infinite values", where=feature.name)
-    return np.where(np.isnan(values), 0.0, values) if feature.null_rule == "zero" else values
-
-
-def _codes(feature: Feature, column: pd.Series) -> Matrix:
-    known = {category: float(code) for code, category in enumerate(feature.vocabulary, start=1)}
-    # Distinct values are few and rows many: code each value once.
-    positions, values = pd.factorize(column.astype(object), use_na_sentinel=True)
-    strangers = sorted({type(value).__name__ for value in values if not isinstance(value, str)})
-    if strangers:
-        raise TrainingError(f"a category must be text, met {strangers}", where=feature.name)
-    table = np.array([known.get(value, OTHER_CODE) for value in values] + [np.nan])
-    return table[positions]
 
 
 def outcome(component: ComponentTask, frame: pd.DataFrame) -> Outcome:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from registry.bundle import Objective
-from registry.scorer import Matrix
+from registry.encoding import Matrix
 
 
 def inverse_link(objective: Objective, margin: Matrix) -> Matrix:

@@ -98,6 +98,8 @@ class TrainingTask:
         Column whose binned average is the trivial baseline (exposure or mileage alone).
     amount
         Column with the total cost, for a pure premium.
+    currency
+        ISO 4217 code of amounts, for a pure premium.
     """
 
     id: str
@@ -118,6 +120,7 @@ class TrainingTask:
     limits: tuple[str, ...] = ()
     baseline: str | None = None
     amount: str | None = None
+    currency: str | None = None
 
     def __post_init__(self) -> None:
         _refuse_twins(self.id, "feature", [feature.name for feature in self.features])

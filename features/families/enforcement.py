@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from features.exact import exact_sum
 from features.families.base import Family
 from features.families.vehicle_profile import days_between, fleet
 from registry.codes import CASE_SEVERITY
@@ -39,7 +40,8 @@ def _cases(known: Known) -> ir.Table:
     found = known.at_cutoffs(_CASE, columns, days=WINDOW_D)
     found = found.filter(~found.not_punish).drop("not_punish", "arrived_at")
     plates = known.at_cutoffs(_CASE_VEHICLE, ["case_id", "plate_id"], days=WINDOW_D + 60)
-    plates = plates.select("case_id", "plate_id", "cutoff").distinct(on=["case_id", "cutoff"], keep="first")
+    # A case counts once; of several vehicles it is always the same one.
+    plates = plates.group_by(["case_id", "cutoff"]).aggregate(plate_id=plates.plate_id.min())
     holders = fleet(known).select("plate_id", "cutoff", VEHICLE.id_column, holder_id="enterprise_id")
     joined = found.left_join(plates, ["case_id", "cutoff"], rname="p_{name}")
     joined = joined.left_join(holders, ["plate_id", "cutoff"], rname="h_{name}")
@@ -59,7 +61,7 @@ def _counts(rows: ir.Table) -> dict[str, ir.Value]:
         "n_overload_365d": rows.case_reason.isin(OVERLOAD_REASONS).sum().cast("float64"),
         "n_serious_365d": rows.case_reason.isin(SERIOUS_REASONS).sum().cast("float64"),
         "n_maintenance_case_365d": rows.case_reason.isin(MAINTENANCE_REASONS).sum().cast("float64"),
-        "fine_cny_365d": rows.fine_cny.sum(),
+        "fine_cny_365d": exact_sum(rows.fine_cny),
         "max_overload_ratio_365d": rows.overload_ratio.max(),
         "last_case": rows.event_time.max(),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from features.exact import exact_mean, exact_sum
 from features.families.base import Family
 from features.families.vehicle_activity import ratios, totals
 from features.families.vehicle_profile import DAYS_PER_YEAR, days_between, fleet
@@ -31,10 +32,10 @@ def _profile(known: Known) -> ir.Table:
     aged = vehicles.left_join(basic, [VEHICLE.id_column, "cutoff"], rname="b_{name}")
     summed = aged.group_by(key).aggregate(
         fleet_size=aged.count().cast("float64"),
-        affiliated_share=aged.affiliated.cast("float64").mean(),
-        mean_vehicle_age_year=(days_between(aged.registered_date, aged.cutoff) / DAYS_PER_YEAR).mean(),
-        accident_per_vehicle=aged.accident_count.fill_null(0).cast("float64").mean(),
-        maintenance_overdue_share=(aged.next_second_maint_date < aged.cutoff.date()).cast("float64").mean(),
+        affiliated_share=exact_mean(aged.affiliated.cast("float64")),
+        mean_vehicle_age_year=exact_mean(days_between(aged.registered_date, aged.cutoff) / DAYS_PER_YEAR),
+        accident_per_vehicle=exact_mean(aged.accident_count.fill_null(0)),
+        maintenance_overdue_share=exact_mean((aged.next_second_maint_date < aged.cutoff.date()).cast("float64")),
     )
     joined = summed.inner_join(operator, key)
     return joined.select(
@@ -51,7 +52,7 @@ def _activity(known: Known) -> ir.Table:
     rows = totals(known)
     names = [name for name in rows.columns if name.endswith(("_90d", "_30d")) and not name.startswith(("max_", "p95_"))]
     summed = rows.group_by(key).aggregate(
-        **{name: rows[name].sum() for name in names},
+        **{name: exact_sum(rows[name]) for name in names},
         n_vehicles=rows.count().cast("float64"),
         worst_vehicle_overspeed=(rows.overspeed_min_90d / rows.distance_km_90d.nullif(0.0) * 100.0).max(),
     )

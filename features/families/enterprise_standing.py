@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from features.exact import exact_mean
 from features.families.base import Family
 from features.families.vehicle_profile import days_between, fleet
 from registry.entities import ENTERPRISE
@@ -30,12 +31,12 @@ def _people(known: Known) -> ir.Table:
     rows = drivers.filter(drivers.enterprise_id.notnull())
     summed = rows.group_by(_KEY).aggregate(
         n_drivers=rows.count().cast("float64"),
-        driver_points_mean=rows.score_points.mean(),
+        driver_points_mean=exact_mean(rows.score_points),
         driver_points_max=rows.score_points.max(),
-        weak_driver_share=rows.grade.isin(WEAK_GRADES).cast("float64").mean(),
-        driver_accident_mean=rows.accident_count.cast("float64").mean(),
-        training_mean=rows.training_count.cast("float64").mean(),
-        driver_experience_year=(days_between(rows.driving_licence_first_date, rows.cutoff) / 365.25).mean(),
+        weak_driver_share=exact_mean(rows.grade.isin(WEAK_GRADES).cast("float64")),
+        driver_accident_mean=exact_mean(rows.accident_count),
+        training_mean=exact_mean(rows.training_count),
+        driver_experience_year=exact_mean(days_between(rows.driving_licence_first_date, rows.cutoff) / 365.25),
     )
     vehicles = fleet(known)
     size = vehicles.group_by(_KEY).aggregate(fleet_size=vehicles.count().cast("float64"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from features.exact import exact_mean, exact_sum
 from features.families.base import Family
 from features.families.vehicle_profile import fleet
 from registry.entities import VEHICLE
@@ -33,13 +34,13 @@ def _totals(known: Known) -> ir.Table:
 
     days = known.at_cutoffs(_DAY, ["plate_id", "max_cont_drive_h", "p95_speed_kmh", *_SUMMED], days=LONG_D)
     recent = days.event_time >= days.cutoff - ibis.interval(days=SHORT_D)
-    sums = {f"{name}_{LONG_D}d": days[name].cast("float64").sum() for name in _SUMMED}
-    sums |= {f"{name}_{SHORT_D}d": days[name].cast("float64").sum(where=recent) for name in ("distance_km", "drive_h")}
+    sums = {f"{name}_{LONG_D}d": exact_sum(days[name]) for name in _SUMMED}
+    sums |= {f"{name}_{SHORT_D}d": exact_sum(days[name], where=recent) for name in ("distance_km", "drive_h")}
     summed = days.group_by(["plate_id", "cutoff"]).aggregate(
         **sums,
         active_days_30d=(days.distance_km > 0).sum(where=recent).cast("float64"),
         max_cont_drive_h_30d=days.max_cont_drive_h.max(where=recent).cast("float64"),
-        p95_speed_kmh_90d=days.p95_speed_kmh.mean().cast("float64"),
+        p95_speed_kmh_90d=exact_mean(days.p95_speed_kmh),
     )
     vehicles = fleet(known).select(VEHICLE.id_column, "plate_id", "enterprise_id", "cutoff")
     return vehicles.inner_join(summed, ["plate_id", "cutoff"]).drop("plate_id")

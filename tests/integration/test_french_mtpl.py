@@ -64,7 +64,7 @@ def test_the_bundle_is_live_and_answers_the_example(settings: Settings, result: 
     answer = answer_of(scorer.manifest, margins)
     assert unseen == [[]]
     assert answer == result["example_expected"]["answer"]
-    assert answer["relativity"] == pytest.approx(answer["pure_premium_cny"] / scorer.manifest.reference.mean_answer)
+    assert answer["relativity"] == pytest.approx(answer["pure_premium"] / scorer.manifest.reference.mean_answer)
     assert not scorer.manifest.provenance.simulated
     assert all(feature.entity == "request" for feature in scorer.manifest.features)
 

@@ -48,10 +48,10 @@ def test_factors_multiply_to_the_relativity_and_yuan_add_up(scorers, seed):
     assert factors[0]["group"] == "base"
     assert math.prod(f["factor"] for f in factors) == pytest.approx(quantities["relativity"], rel=1e-9)
     assert math.prod(f["frequency_factor"] for f in factors) == pytest.approx(quantities["frequency"], rel=1e-9)
-    assert math.prod(f["severity_factor"] for f in factors) == pytest.approx(quantities["severity_cny"], rel=1e-9)
+    assert math.prod(f["severity_factor"] for f in factors) == pytest.approx(quantities["severity"], rel=1e-9)
     mean = scorers[PORTFOLIO].manifest.reference.mean_answer
-    assert math.fsum(f["cny"] for f in factors) == pytest.approx(quantities["pure_premium_cny"] - mean, abs=1e-9 * mean)
-    assert all((f["factor"] > 1) == (f["cny"] > 0) for f in factors)
+    assert math.fsum(f["amount"] for f in factors) == pytest.approx(quantities["pure_premium"] - mean, abs=1e-9 * mean)
+    assert all((f["factor"] > 1) == (f["amount"] > 0) for f in factors)
 
 
 def test_factors_speak_of_their_own_row(scorers):
@@ -85,7 +85,7 @@ def test_reasons_that_raise_come_first_with_words_and_remedy(scorers):
     ("answers", "name"),
     [
         ({"expected_rate", "expected_events", "probability"}, "enterprise_risk"),
-        ({"frequency", "severity_cny", "pure_premium_cny", "relativity"}, "insurance_pricing"),
+        ({"frequency", "severity", "pure_premium", "relativity"}, "insurance_pricing"),
         ({"probability_7d", "probability_30d", "probability_90d"}, "maintenance"),
         ({"probability"}, "driver_fatigue"),
     ],
