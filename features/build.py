@@ -114,7 +114,7 @@ def _feature_table(family: Family, known: Known) -> ir.Table:
     selected = table.select(
         family.entity.id_column, *family.links, *family.names, **{TIMESTAMP: table.cutoff, CREATED: created}
     )
-    return selected.order_by([family.entity.id_column, TIMESTAMP])
+    return selected.order_by([family.entity.id_column, TIMESTAMP, CREATED])
 
 
 def _labels(product: ProductFeatures, known: Known, data_end: datetime) -> ir.Table:

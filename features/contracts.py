@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -24,6 +25,8 @@ ARROW_TYPES: Final[dict[DType, pa.DataType]] = {
 }
 MAX_BAD_SHARE: Final = 0.2
 """A delivery with more bad rows than this share is refused whole: its producer changed something. [A]"""
+
+_QUOTED: Final = re.compile(r" '.*'|(?<=columns, got) \d+: .*| ?\".*\"")
 
 
 @dataclass(frozen=True)
@@ -83,13 +86,20 @@ def check_delivery(table: pa.Table, resource: Resource, *, where: str) -> Checke
     return Checked(typed.filter(pc.invert(bad)) if bad_rows else typed, violations, bad_rows)
 
 
+def without_values(error: Exception) -> str:
+    """Return the first line of a reader's message without what it quotes: in a shifted row that may be a plate."""
+    line = (str(error).splitlines() or [type(error).__name__])[0]
+    return _QUOTED.sub(" (withheld)", line)
+
+
 def _typed(table: pa.Table, columns: tuple[Column, ...], resource: Resource, where: str) -> pa.Table:
     declared = [column.id for column in columns]
     missing = [name for name in declared if name not in table.column_names]
     unknown = [name for name in table.column_names if name not in declared]
-    if missing or unknown:
+    twice = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
+    if missing or unknown or twice:
         raise DeliveryRefused(
-            f"columns of {resource.id} drifted: missing {missing}, unknown {unknown}",
+            f"columns of {resource.id} drifted: missing {missing}, unknown {unknown}, twice {twice}",
             where=where,
             remedy="Compare with the resource catalogue (docs/reference/resources.md).",
         )
@@ -113,10 +123,10 @@ def _cast(values: pa.ChunkedArray, column: Column, resource: Resource, where: st
         return values.cast(target)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise DeliveryRefused(
-            f"{resource.id}.{column.id} is {met} and cannot be read as {column.dtype}: {error}",
+            f"{resource.id}.{column.id} is {met} and cannot be read as {column.dtype}: {without_values(error)}",
             where=where,
             remedy="Nothing of the delivery was taken in.",
-        ) from error
+        ) from None
 
 
 def _is_text(met: pa.DataType) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from registry.errors import DataError
@@ -32,13 +32,14 @@ class Known:
         ibis backend that runs the expressions.
     tables
         Resource id -> table with `event_time`, `arrived_at`, `superseded_at` (null: still known) and `withdrawn`.
-    cutoffs
-        Table with the one column `cutoff`, aware timestamps.
+    cutoffs, cutoff_times
+        The cut-offs, as a table with the one column `cutoff` and as aware times.
     """
 
     backend: ibis.BaseBackend
     tables: Mapping[str, ir.Table]
     cutoffs: ir.Table
+    cutoff_times: tuple[datetime, ...]
     _shared: dict[str, ir.Table] = field(default_factory=dict)
 
     def shared(self, name: str, build: Callable[[Known], ir.Table]) -> ir.Table:
@@ -61,17 +62,36 @@ class Known:
         """
         import ibis
 
-        rows, cutoffs = self.tables[resource_id], self.cutoffs
-        conditions: list[Any] = [
+        table = self.tables[resource_id]
+        rows, cutoffs = table.filter(~table.withdrawn), self.cutoffs
+        conditions: list[Any] = []
+        if days is not None:
+            # An equality on months lets the engine hash; without it every row is compared with every cut-off.
+            rows, cutoffs = rows.mutate(month=_month(rows.event_time)), self._months_before(days)
+            conditions = [
+                rows.month == cutoffs.month, rows.event_time >= cutoffs.cutoff - ibis.interval(days=days)
+            ]
+        conditions += [
             rows.arrived_at <= cutoffs.cutoff,
             rows.event_time < cutoffs.cutoff,
             rows.superseded_at.isnull() | (rows.superseded_at > cutoffs.cutoff),
         ]
-        if days is not None:
-            conditions.append(rows.event_time >= cutoffs.cutoff - ibis.interval(days=days))
-        joined = rows.filter(~rows.withdrawn).join(cutoffs, conditions)
+        joined = rows.join(cutoffs, conditions)
         names = list(dict.fromkeys([*columns, "event_time", "arrived_at"]))
         return joined.select(CUTOFF, *names)
+
+    def _months_before(self, days: int) -> ir.Table:
+        """Return each cut-off with the months that its window touches, as (cutoff, month)."""
+        import ibis
+        import pandas as pd
+
+        pairs = [
+            (cutoff, number)
+            for cutoff in self.cutoff_times
+            for number in range(_month_number(cutoff - timedelta(days=days)), _month_number(cutoff) + 1)
+        ]
+        times = pd.Series([cutoff for cutoff, _ in pairs]).dt.tz_convert("UTC").dt.as_unit("us")
+        return ibis.memtable(pd.DataFrame({CUTOFF: times, "month": [number for _, number in pairs]}))
 
     def state(self, resource_id: str, key: str, columns: Sequence[str]) -> ir.Table:
         """Return, for each key and cut-off, the latest known row: one row per (key, cut-off).
@@ -86,6 +106,15 @@ class Known:
         order = ibis.window(group_by=[rows[key], rows.cutoff], order_by=latest)
         ranked = rows.mutate(rank=ibis.row_number().over(order))
         return ranked.filter(ranked["rank"] == 0).drop("rank", "arrived_at", "row_id")
+
+    def versions(self, resource_id: str) -> ir.Table:
+        """Return every delivered row up to the newest cut-off, superseded and withdrawn ones too.
+
+        For a family whose rows become known one by one: it writes each version with its own `created`, and the reader
+        takes the newest version that had arrived.
+        """
+        rows = self.tables[resource_id]
+        return rows.filter(rows.arrived_at <= self.cutoffs.cutoff.max().as_scalar())
 
     def matured(self, resource_id: str) -> ir.Table:
         """Return all rows as they are known at the end of the data: for labels only, never for features."""
@@ -111,7 +140,7 @@ def open_known(
         raise DataError(f"cut-off {naive[0].isoformat()} has no zone", remedy="Give cut-offs with their offset.")
     tables = {resource_id: _with_known_interval(backend, warehouse, resource_id) for resource_id in resources}
     frame = pd.DataFrame({CUTOFF: pd.Series(list(cutoffs)).dt.tz_convert("UTC").dt.as_unit("us")})
-    return Known(backend, tables, ibis.memtable(frame))
+    return Known(backend, tables, ibis.memtable(frame), tuple(cutoffs))
 
 
 def _with_known_interval(backend: ibis.BaseBackend, warehouse: Warehouse, resource_id: str) -> ir.Table:
@@ -123,9 +152,20 @@ def _with_known_interval(backend: ibis.BaseBackend, warehouse: Warehouse, resour
             f"nothing of {resource_id} has been delivered", where=str(warehouse.root), remedy="Run `roadrisk ingest`."
         )
     rows = backend.read_parquet(files, table_name=f"raw_{resource_id}", hive_partitioning=False)
-    # Few rows are ever delivered twice; only among those does one supersede another.
-    repeated = rows.group_by("row_id").aggregate(n=rows.count()).filter(lambda t: t.n > 1).select("row_id")
+    # Few rows are ever delivered twice, and only among those does one supersede another; a window over all of the rows
+    # would hold them all in memory, while these joins let the rest stream by.
+    repeated = rows.group_by("row_id").aggregate(n=rows.count()).filter(lambda t: t.n > 1).select("row_id").cache()
     window = ibis.window(group_by="row_id", order_by=["arrived_at", "delivery_id"])
     again = rows.semi_join(repeated, "row_id").mutate(superseded_at=ibis._.arrived_at.lead().over(window))
     once = rows.anti_join(repeated, "row_id").mutate(superseded_at=ibis.null(rows.arrived_at.type()))
     return once.union(again)
+
+
+def _month(time: ir.TimestampValue) -> ir.IntegerValue:
+    number: ir.IntegerValue = time.year().cast("int64") * 12 + time.month().cast("int64")
+    return number
+
+
+def _month_number(time: datetime) -> int:
+    utc = time.astimezone(UTC)
+    return utc.year * 12 + utc.month

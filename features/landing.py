@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from features.contracts import ARROW_TYPES, check_delivery
+from features.contracts import ARROW_TYPES, check_delivery, without_values
 from features.pseudonyms import Pseudonymiser
 from features.warehouse import DeliveryManifest, Warehouse
 from registry.errors import DeliveryRefused, NotFound
@@ -102,17 +102,20 @@ def ingest_inbox(
 
 def _read(path: Path, resource: Resource, content: bytes) -> pa.Table:
     try:
-        return _READERS[path.suffix](content, resource)
+        table = _READERS[path.suffix](content, resource)
+        # Text that is no UTF-8 passes through the readers and would fail later, in the middle of something.
+        table.validate(full=True)
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         raise DeliveryRefused(
-            f"cannot read a {path.suffix[1:]} delivery of {resource.id}: {str(error).splitlines()[0]}",
+            f"cannot read a {path.suffix[1:]} delivery of {resource.id}: {without_values(error)}",
             where=str(path),
             remedy="Nothing of it was taken in; have the supplier deliver it again.",
-        ) from error
+        ) from None
+    return table
 
 
 def _read_parquet(content: bytes, _: Resource) -> pa.Table:
-    return pq.read_table(pa.BufferReader(content))
+    return pq.read_table(pa.BufferReader(content), page_checksum_verification=True)
 
 
 def _read_csv(content: bytes, resource: Resource) -> pa.Table:
@@ -130,9 +133,17 @@ def _read_csv(content: bytes, resource: Resource) -> pa.Table:
 def _read_ndjson(content: bytes, resource: Resource) -> pa.Table:
     from pyarrow import json as arrow_json
 
-    fields = [(column.id, ARROW_TYPES[column.dtype]) for column in (*resource.columns, *ENVELOPE)]
+    columns = (*resource.columns, *ENVELOPE)
+    # The reader knows no dates and takes a time without zone for UTC: both are read as text, and the cast is strict.
+    texts = {column.id for column in columns if column.dtype in ("date", "timestamp")}
+    fields = [(column.id, pa.string() if column.id in texts else ARROW_TYPES[column.dtype]) for column in columns]
     options = arrow_json.ParseOptions(explicit_schema=pa.schema(fields), unexpected_field_behavior="infer")
-    return arrow_json.read_json(pa.BufferReader(content), parse_options=options)
+    table = arrow_json.read_json(pa.BufferReader(content), parse_options=options)
+    for column in columns:
+        if column.id in texts and column.id in table.column_names:
+            place = table.schema.get_field_index(column.id)
+            table = table.set_column(place, column.id, table[column.id].cast(ARROW_TYPES[column.dtype]))
+    return table
 
 
 def _is_utf8(content: bytes) -> bool:
@@ -161,10 +172,13 @@ def _with_event_time(table: pa.Table, resource: Resource, delivery_id: str) -> p
 
 def _complete_until(table: pa.Table, where: str) -> str:
     """Return the instant that the supplier vouches for, ISO in UTC; empty where it names none."""
-    text = (table.schema.metadata or {}).get(COMPLETE_UNTIL.encode(), b"").decode()
+    text = (table.schema.metadata or {}).get(COMPLETE_UNTIL.encode(), b"").decode(errors="replace")
     if not text:
         return ""
-    instant = datetime.fromisoformat(text)
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise DeliveryRefused(f"{COMPLETE_UNTIL} {text!r} is no time", where=where, remedy="Deliver it in ISO 8601.") from None
     if instant.tzinfo is None:
         raise DeliveryRefused(f"{COMPLETE_UNTIL} {text!r} has no zone", where=where, remedy="Deliver it with its offset.")
     return instant.astimezone(UTC).isoformat()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from features.enterprise_risk import DAYS_PER_YEAR
+from features.families import FAMILIES
 from features.products import PRODUCT_FEATURES
 from features.pseudonyms import pseudonym
 from features.snapshot import read_snapshot
@@ -20,7 +21,13 @@ from registry.resources.schema import FRESHNESS_LIMIT_D
 from registry.settings import Settings
 from registry.signing import PSEUDONYM_KEY, read_secret
 
+_TTL: Final = {
+    name: timedelta(days=family.ttl_d) for family in FAMILIES.values() for name in (*family.links, *family.names)
+}
 _NAMESPACES: Final = {("plate_no", "plate_color"): "plate", ("vin",): "vin", ("uscc",): "uscc"}
+
+_TIME_SUFFIX: Final = "__ts"
+"""How Feast names the column that holds a feature's event time."""
 
 
 @dataclass(frozen=True)
@@ -79,14 +86,19 @@ class OnlineInputs:
 
 
 class OnlineStore:
-    """Feast's online store, read in process.
+    """Feast's online store, read in process; any number of threads may read at once.
 
     The service objects are fetched once: fetching one per call costs more than the read itself.
+
+    Raises
+    ------
+    NotFound
+        If the store has never been filled.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._key = read_secret(settings.keys_dir, PSEUDONYM_KEY)
-        self._snapshot = read_snapshot(settings.feature_dir)
+        self._snapshot = read_snapshot(settings.feast_dir)
         self._store = open_store(settings)
         self._services = {name: self._store.get_feature_service(name) for name in PRODUCT_FEATURES}
         self._sources = {name: _sources(name, self._snapshot.complete_until, self.as_of) for name in PRODUCT_FEATURES}
@@ -95,6 +107,16 @@ class OnlineStore:
     def as_of(self) -> datetime:
         """Cut-off of the snapshot in the store."""
         return self._snapshot.as_of_time
+
+    def ready(self) -> None:
+        """Check with one small read that the store answers.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If it does not.
+        """
+        self._one([f"{IDENTITY_VIEW}:{VEHICLE.id_column}"], {PLATE_KEY: ""})
 
     def resolve(self, entity: Entity, key: Mapping[str, str]) -> str:
         """Return the pseudonym of the entity that a natural key names.
@@ -159,12 +181,21 @@ class OnlineStore:
 
     def _one(self, features: Any, row: Mapping[str, str]) -> dict[str, Any]:
         try:
-            answer = self._store.get_online_features(features=features, entity_rows=[dict(row)]).to_dict()
+            response = self._store.get_online_features(features=features, entity_rows=[dict(row)])
+            answer = response.to_dict(include_event_timestamps=True)
         except Exception as error:  # Feast raises whatever its store raises
             raise ServiceUnavailable(
                 f"the feature store does not answer ({type(error).__name__})", remedy="Try again shortly."
             ) from error
-        return {name: values[0] for name, values in answer.items()}
+        return {name: self._unless_expired(name, answer) for name in answer if not name.endswith(_TIME_SUFFIX)}
+
+    def _unless_expired(self, name: str, answer: Mapping[str, Any]) -> Any:
+        # Feast joins by a row's time to live in training and forgets about it online.
+        moment = answer.get(f"{name}{_TIME_SUFFIX}")
+        if moment is None or name not in _TTL:
+            return answer[name][0]
+        expired = datetime.fromtimestamp(moment[0], UTC) + _TTL[name] < self.as_of
+        return None if expired else answer[name][0]
 
 
 def _exposure(product_id: str, values: Mapping[str, Any]) -> float | None:

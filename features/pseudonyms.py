@@ -17,6 +17,7 @@ from registry.formats import normalise_plate
 from registry.resources.schema import Resource
 
 SEPARATOR: Final = "|"
+ROW_ID: Final = "row_id"
 HEX_LENGTH: Final = 24
 """96 bits: among a million entities of a kind the chance of one collision is below 1e-17."""
 
@@ -54,13 +55,27 @@ class Pseudonymiser:
         self._known: dict[tuple[str, str], str] = {}
 
     def apply(self, table: pa.Table, resource: Resource) -> pa.Table:
-        """Return the table with pseudonym columns in place of identifiers, and without personal columns."""
+        """Return the table with pseudonyms in place of identifiers and row identifiers, and without personal columns.
+
+        The row identifiers of reductions are the platform's own and stay.
+        """
         made = {entry.id: self._column(table, entry.namespace, entry.inputs) for entry in resource.pseudonyms}
         secret = {column.id for column in resource.columns if column.sensitivity in ("identifier", "personal")}
         kept = table.select([name for name in table.column_names if name not in secret])
         for name, values in made.items():
             kept = kept.append_column(name, values)
+        if resource.supplier != "reduction":
+            row_ids = self._row_ids(table[ROW_ID], resource.id)
+            kept = kept.set_column(kept.schema.get_field_index(ROW_ID), ROW_ID, row_ids)
         return kept
+
+    def _row_ids(self, values: pa.ChunkedArray, resource_id: str) -> pa.Array:
+        """Return row identifiers that still tell rows apart; a supplier's are often made of a credit code or a VIN."""
+        prefix = SEPARATOR.join(["row", resource_id, ""])
+        return pa.array(
+            [hmac.digest(self._key, f"{prefix}{value}".encode(), "sha256").hex()[:HEX_LENGTH] for value in values.to_pylist()],
+            pa.string(),
+        )
 
     def _column(self, table: pa.Table, namespace: str, inputs: Sequence[str]) -> pa.Array:
         texts = [pc.cast(table[name], pa.string()) for name in inputs]

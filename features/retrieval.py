@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from features.build import TIMESTAMP, label_table
 from features.products import PRODUCT_FEATURES
-from features.snapshot import FeatureSnapshot, read_snapshot
+from features.snapshot import FeatureSnapshot, read_snapshot, write_snapshot
 from features.views import IDENTITY_VIEW, feast_objects, open_store
 from registry.errors import DataError, NotFound
 from registry.settings import Settings
@@ -70,7 +70,10 @@ def training_rows(
 
 
 def materialise(settings: Settings, *, progress: Callable[[str, float], None] | None = None) -> FeatureSnapshot:
-    """Load the newest rows of every view into the online store. Running it again changes nothing."""
+    """Load the newest rows of every view into the online store. Running it again changes nothing.
+
+    The snapshot's record is put beside the store last: it says what the store holds, whatever is built afterwards.
+    """
     from datetime import timedelta
 
     snapshot, store = read_snapshot(settings.feature_dir), open_store(settings)
@@ -87,6 +90,7 @@ def materialise(settings: Settings, *, progress: Callable[[str, float], None] | 
         # Feast prints its own progress on standard output, where results belong.
         with redirect_stdout(StringIO()):
             store.materialize(begin, snapshot.as_of_time, feature_views=[view])
+    write_snapshot(snapshot, settings.feast_dir)
     if progress is not None:
         progress("done", 1.0)
     return snapshot

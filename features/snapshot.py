@@ -51,23 +51,26 @@ class FeatureSnapshot:
 
 
 def write_snapshot(snapshot: FeatureSnapshot, folder: Path) -> None:
-    """Write the record into the feature folder; the build counts once it is there."""
+    """Write the record into the folder of the tables or of the online store; what lies there counts from then on."""
     draft = folder / f".{SNAPSHOT}"
     draft.write_text(json.dumps(asdict(snapshot), ensure_ascii=False, sort_keys=True, indent=1))
     draft.replace(folder / SNAPSHOT)
 
 
 def read_snapshot(folder: Path) -> FeatureSnapshot:
-    """Return the record of the newest build.
+    """Return the record of the newest build in a feature folder, or of the one that an online store holds.
 
     Raises
     ------
     NotFound
-        If no build has been finished.
+        If no build has been finished, or no store filled.
     """
     path = folder / SNAPSHOT
     if not path.is_file():
-        raise NotFound("no feature snapshot", where=str(path), remedy="Run `roadrisk features build`.")
+        raise NotFound(
+            "no feature snapshot", where=str(path),
+            remedy="Run `roadrisk features build`; for the online store also `apply` and `materialise`.",
+        )
     content = json.loads(path.read_text())
     content["cutoffs"] = tuple(content["cutoffs"])
     content["tables"] = {name: (rows, digest) for name, (rows, digest) in content["tables"].items()}

@@ -5,6 +5,7 @@ Feast is used as a library on local files. No on-demand views: they store code i
 
 from __future__ import annotations
 
+import warnings
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -49,6 +50,8 @@ def open_store(settings: Settings) -> feast.FeatureStore:
     import feast
     from feast.repo_config import RepoConfig
 
+    # Feast makes every deprecation visible when it is imported; this one is between ibis and DuckDB.
+    warnings.filterwarnings("ignore", "fetch_arrow_table", DeprecationWarning)
     settings.feast_dir.mkdir(parents=True, exist_ok=True)
     folder = settings.feast_dir.absolute()
     config = RepoConfig(

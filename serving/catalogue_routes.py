@@ -51,11 +51,12 @@ def health_router(desk: ScoringDesk, metrics: Metrics) -> APIRouter:
 
     def readyz() -> str:
         desk.decisions.check()
+        desk.source.ready()
         return "ok\n"
 
     for path in ("/readyz", "/healthz"):
         router.add_api_route(
-            path, readyz, operation_id=path[1:], summary="models are loaded and the ledger can be read",
+            path, readyz, operation_id=path[1:], summary="models are loaded, ledger and feature store can be read",
             response_class=PlainTextResponse, responses=problem_responses((503,)), methods=["GET"],
         )
 

@@ -27,3 +27,13 @@ class FeatureSource(Protocol):
     def read(self, product_id: str, entity_id: str) -> OnlineInputs:
         """Return the inputs of one product for an entity; raises as `resolve` does."""
         ...
+
+    def ready(self) -> None:
+        """Check that the store answers.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If it does not.
+        """
+        ...

@@ -46,6 +46,9 @@ class NoStore:
         """Refuse."""
         raise ServiceUnavailable(f"there is no feature store for {product_id}")
 
+    def ready(self) -> None:
+        """Say nothing: what is not needed is not missing."""
+
 
 def check_start(settings: Settings) -> dict[str, LiveModel]:
     """Check all that a worker will need, so that a refusal comes once, at the start, from the parent process.
@@ -71,7 +74,7 @@ def check_start(settings: Settings) -> dict[str, LiveModel]:
     if _needs_store(models):
         from features.snapshot import read_snapshot
 
-        read_snapshot(settings.feature_dir)
+        read_snapshot(settings.feast_dir)
     return models
 
 

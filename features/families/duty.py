@@ -26,12 +26,11 @@ _FLOATS: Final = (
 
 
 def hours(known: Known) -> ir.Table:
-    """Return driving hours in force at the end of the data, with their vehicle and operator."""
-    return known.shared("driving_hours", _hours)
+    """Return driving hours in force at the end of the data, with their vehicle and operator: for labels only."""
+    return known.shared("driving_hours", lambda known: _of_vehicles(known, known.matured(HOUR)))
 
 
-def _hours(known: Known) -> ir.Table:
-    rows = known.matured(HOUR)
+def _of_vehicles(known: Known, rows: ir.Table) -> ir.Table:
     # A vehicle keeps its plate over the weeks that this looks back, so the newest holder is the holder.
     holders = fleet(known)
     newest = holders.filter(holders.cutoff == holders.cutoff.max()).select(
@@ -43,14 +42,16 @@ def _hours(known: Known) -> ir.Table:
 def _expression(known: Known) -> ir.Table:
     import ibis
 
-    rows = hours(known)
+    # What was delivered first stays readable for who asks about the time before its correction; an hour that was taken
+    # back is known to be unknown from then on.
+    rows = _of_vehicles(known, known.versions(HOUR))
+    values = {f"duty_{name}": rows[name] for name in _FLOATS}
+    values |= {"duty_clock_hour": (rows.clock_hour + 1) % 24, "duty_lane_departure_n": rows.lane_departure_n}
     return rows.select(
         rows[VEHICLE.id_column],
         cutoff=rows.hour_start + ibis.interval(hours=1),
         created=rows.arrived_at,
-        **{f"duty_{name}": rows[name].cast("float64") for name in _FLOATS},
-        duty_clock_hour=((rows.clock_hour + 1) % 24).cast("float64"),
-        duty_lane_departure_n=rows.lane_departure_n.cast("float64"),
+        **{name: rows.withdrawn.ifelse(None, value.cast("float64")) for name, value in values.items()},
     )
 
 

@@ -46,6 +46,9 @@ class DictSource:
         del product_id
         return self.inputs[entity_id]
 
+    def ready(self) -> None:
+        return None
+
 
 def tiny_inputs(seed: int = 7, **changes: float | str | None) -> OnlineInputs:
     """Return inputs of one entity with fresh sources."""

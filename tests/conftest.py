@@ -1,0 +1,29 @@
+"""What several folders of tests share."""
+
+from __future__ import annotations
+
+import pytest
+
+from registry.settings import Settings
+from tests.lib.provinces import load, settled, simulate, take_in
+
+THEIR_WARNINGS = (
+    # ibis 12 calls what DuckDB 2.0 has renamed.
+    "ignore:fetch_arrow_table:DeprecationWarning",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let pass the warnings that our dependencies give each other and that we cannot mend."""
+    for line in THEIR_WARNINGS:
+        config.addinivalue_line("filterwarnings", line)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The tiny province up to a filled online store, made once per session; whoever changes something copies it first."""
+    settings = settled(tmp_path_factory.mktemp("tiny"))
+    simulate(settings)
+    take_in(settings)
+    load(settings)
+    return settings
