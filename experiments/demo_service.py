@@ -26,6 +26,7 @@ SERVICE: Final = "serving.service:RoadRisk"
 START_TIMEOUT_S: Final = 120.0
 STOP_TIMEOUT_S: Final = 20.0
 SHOWN_LOG_LINES: Final = 15
+SHOWN_INPUTS: Final = 8
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def render_walk(result: Mapping[str, Any]) -> RenderableType:
 
     parts: list[Any] = []
     for product_id, answer in result["answers"].items():
-        parts += [Rule(f"{product_id} {PRODUCTS[product_id].zh} (simulated data)"), answer_view(answer)]
+        parts += [Rule(f"{product_id} {PRODUCTS[product_id].zh} (simulated data)"), answer_view(answer, most=SHOWN_INPUTS)]
     rows = [(name, seconds) for name, seconds in result["seconds"].items()]
     parts.append(table(("step", "seconds"), rows, title=f"the walk, preset {result['preset']}"))
     service = result["service"]
@@ -107,7 +108,7 @@ def render_walk(result: Mapping[str, Any]) -> RenderableType:
         parts.append(
             f"The service is up at {service['url']} (process {service['pid']}). Try:\n"
             f"  curl {service['url']}/v1/products\n"
-            f"  roadrisk explain {next(iter(result['answers'].values()))['score_id']}\n"
+            f"  .venv/bin/roadrisk explain {next(iter(result['answers'].values()))['score_id']}\n"
             f"End it with: kill {service['pid']}"
         )
     return Group(*parts)

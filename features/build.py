@@ -68,7 +68,7 @@ def build_features(
     backend = connect(
         threads=settings.threads, memory_limit=settings.memory_limit, spill_dir=settings.feature_dir / ".spill"
     )
-    known = open_known(backend, warehouse, _resources(), cutoffs)
+    known = open_known(backend, warehouse, _resources(), cutoffs, first)
     tables: dict[str, tuple[int, str]] = {}
     steps = list(_steps(known, data_end))
     for position, (name, expression) in enumerate(steps):

@@ -34,12 +34,16 @@ class Known:
         Resource id -> table with `event_time`, `arrived_at`, `superseded_at` (null: still known) and `withdrawn`.
     cutoffs, cutoff_times
         The cut-offs, as a table with the one column `cutoff` and as aware times.
+    history_start
+        Instant at which deliveries begin. Counts over a window are divided by the part of it that was observed, so that an
+        early cut-off, which saw little, and a late one mean the same.
     """
 
     backend: ibis.BaseBackend
     tables: Mapping[str, ir.Table]
     cutoffs: ir.Table
     cutoff_times: tuple[datetime, ...]
+    history_start: datetime
     _shared: dict[str, ir.Table] = field(default_factory=dict)
 
     def shared(self, name: str, build: Callable[[Known], ir.Table]) -> ir.Table:
@@ -79,6 +83,14 @@ class Known:
         joined = rows.join(cutoffs, conditions)
         names = list(dict.fromkeys([*columns, "event_time", "arrived_at"]))
         return joined.select(CUTOFF, *names)
+
+    def observed_years(self, cutoff: ir.TimestampValue, *, days: int) -> ir.FloatingValue:
+        """Return how much of the window before a cut-off was observed, in years of 365 days."""
+        import ibis
+
+        seen_d = (cutoff.epoch_seconds() - int(self.history_start.timestamp())).cast("float64") / 86_400.0
+        years: ir.FloatingValue = ibis.least(seen_d, ibis.literal(float(days))) / 365.0
+        return years
 
     def _months_before(self, days: int) -> ir.Table:
         """Return each cut-off with the months that its window touches, as (cutoff, month)."""
@@ -123,7 +135,8 @@ class Known:
 
 
 def open_known(
-    backend: ibis.BaseBackend, warehouse: Warehouse, resources: Sequence[str], cutoffs: Sequence[datetime]
+    backend: ibis.BaseBackend, warehouse: Warehouse, resources: Sequence[str], cutoffs: Sequence[datetime],
+    history_start: datetime,
 ) -> Known:
     """Open resources of the warehouse for reading at cut-offs.
 
@@ -140,7 +153,7 @@ def open_known(
         raise DataError(f"cut-off {naive[0].isoformat()} has no zone", remedy="Give cut-offs with their offset.")
     tables = {resource_id: _with_known_interval(backend, warehouse, resource_id) for resource_id in resources}
     frame = pd.DataFrame({CUTOFF: pd.Series(list(cutoffs)).dt.tz_convert("UTC").dt.as_unit("us")})
-    return Known(backend, tables, ibis.memtable(frame), tuple(cutoffs))
+    return Known(backend, tables, ibis.memtable(frame), tuple(cutoffs), history_start)
 
 
 def _with_known_interval(backend: ibis.BaseBackend, warehouse: Warehouse, resource_id: str) -> ir.Table:

@@ -23,7 +23,7 @@ from registry.signing import PSEUDONYM_KEY, read_secret
 
 _TTL: Final = {
     name: timedelta(days=family.ttl_d) for family in FAMILIES.values() for name in (*family.links, *family.names)
-}
+} | {VEHICLE.id_column: timedelta(days=FAMILIES["vehicle_profile"].ttl_d)}
 _NAMESPACES: Final = {("plate_no", "plate_color"): "plate", ("vin",): "vin", ("uscc",): "uscc"}
 
 _TIME_SUFFIX: Final = "__ts"
@@ -151,7 +151,7 @@ class OnlineStore:
         row = {product.entity.id_column: entity_id}
         related: dict[str, str] = {}
         if ENTERPRISE in product.joins[1:]:
-            owner = self._one([f"vehicle_profile:{ENTERPRISE.id_column}"], row)[ENTERPRISE.id_column]
+            owner = self._one([f"vehicle_profile:{ENTERPRISE.id_column}"], row).get(ENTERPRISE.id_column)
             if owner is None:
                 raise UnknownEntity(
                     "no vehicle in operation with this key", where=f"as of {self.as_of:%Y-%m-%d}",
@@ -160,7 +160,7 @@ class OnlineStore:
             related[ENTERPRISE.id] = owner
             row[ENTERPRISE.id_column] = owner
         found = self._one(self._services[product_id], row)
-        values = {feature.name: found[feature.name] for feature in product.features}
+        values = {feature.name: found.get(feature.name) for feature in product.features}
         if all(value is None for value in values.values()):
             raise UnknownEntity(
                 f"no {product.entity.en} with this key", where=f"as of {self.as_of:%Y-%m-%d}",
@@ -171,7 +171,7 @@ class OnlineStore:
         )
 
     def _vehicle_of(self, plate_id: str) -> str:
-        found = self._one([f"{IDENTITY_VIEW}:{VEHICLE.id_column}"], {PLATE_KEY: plate_id})[VEHICLE.id_column]
+        found = self._one([f"{IDENTITY_VIEW}:{VEHICLE.id_column}"], {PLATE_KEY: plate_id}).get(VEHICLE.id_column)
         if found is None:
             raise UnknownEntity(
                 "no vehicle in operation bears this plate", where=f"as of {self.as_of:%Y-%m-%d}",
@@ -180,6 +180,7 @@ class OnlineStore:
         return str(found)
 
     def _one(self, features: Any, row: Mapping[str, str]) -> dict[str, Any]:
+        """Return what the store holds for one row of keys and has not expired."""
         try:
             response = self._store.get_online_features(features=features, entity_rows=[dict(row)])
             answer = response.to_dict(include_event_timestamps=True)
@@ -187,15 +188,11 @@ class OnlineStore:
             raise ServiceUnavailable(
                 f"the feature store does not answer ({type(error).__name__})", remedy="Try again shortly."
             ) from error
-        return {name: self._unless_expired(name, answer) for name in answer if not name.endswith(_TIME_SUFFIX)}
+        return {name: values[0] for name, values in answer.items() if name in _TTL and not self._expired(name, answer)}
 
-    def _unless_expired(self, name: str, answer: Mapping[str, Any]) -> Any:
-        # Feast joins by a row's time to live in training and forgets about it online.
-        moment = answer.get(f"{name}{_TIME_SUFFIX}")
-        if moment is None or name not in _TTL:
-            return answer[name][0]
-        expired = datetime.fromtimestamp(moment[0], UTC) + _TTL[name] < self.as_of
-        return None if expired else answer[name][0]
+    def _expired(self, name: str, answer: Mapping[str, Any]) -> bool:
+        # Feast heeds a row's time to live in training and forgets about it online.
+        return datetime.fromtimestamp(answer[f"{name}{_TIME_SUFFIX}"][0], UTC) + _TTL[name] < self.as_of
 
 
 def _exposure(product_id: str, values: Mapping[str, Any]) -> float | None:

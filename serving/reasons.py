@@ -16,9 +16,12 @@ _UNITS_ZH: Final = {
     "1": "", "%": "%", "d": "天", "h": "小时", "min": "分钟", "s": "秒", "year": "年", "vehicle_year": "车年",
     "km": "公里", "m": "米", "mm": "毫米", "m3": "立方米", "km/h": "公里/小时",
     "1/100km": "次/百公里", "1/vehicle_year": "次/车年",
-    "deg": "度", "t": "吨", "kg": "千克", "kW": "千瓦", "cd": "坎德拉", "CNY": "元", "score": "分",
+    "deg": "度", "t": "吨", "kg": "千克", "kW": "千瓦", "cd": "坎德拉", "CNY": "元", "score": "分", "1/year": "次/年",
+    "CNY/year": "元/年", "CNY/vehicle_year": "元/车年",
 }
-_UNITS_EN: Final = {"1": "", "score": "points", "vehicle_year": "vehicle-years", "1/vehicle_year": "per vehicle-year"}
+_UNITS_EN: Final = {"1": "", "score": "points", "vehicle_year": "vehicle-years", "1/vehicle_year": "per vehicle-year",
+    "1/year": "per year", "CNY/year": "CNY per year", "CNY/vehicle_year": "CNY per vehicle-year",
+}
 
 
 def reasons_of(
@@ -61,9 +64,18 @@ def _reason(
         "zh": f"{entry.zh}：{zh}", "en": f"{entry.en}: {en}", "features": [feature.name for _, feature in parts],
         "value": value, "median": median, "unit": leading.unit, "remedy": None,
     }
-    if total > 0 and entry.remedy_zh and any(feature.actionable for _, feature in parts):
+    if total > 0 and entry.remedy_zh and _can_improve(leading, value, median):
         reason["remedy"] = {"zh": entry.remedy_zh, "en": entry.remedy_en}
     return reason
+
+
+def _can_improve(feature: ManifestFeature, value: float | str | None, median: float | None) -> bool:
+    """Whether advice fits: the subject can change it, it is known, and it is not on the good side of the usual already."""
+    if not feature.actionable or value is None:
+        return False
+    if isinstance(value, str) or median is None or feature.monotone == 0:
+        return True
+    return feature.monotone * (value - median) > 0
 
 
 def _texts(feature: ManifestFeature, value: float | str | None, median: float | None) -> tuple[str, str]:

@@ -17,11 +17,17 @@ if TYPE_CHECKING:
 LOCAL: Final = ZoneInfo("Asia/Shanghai")
 
 
-def answer_view(answer: Mapping[str, Any]) -> RenderableType:
-    """Return what a terminal shows of an answer or an explanation."""
+def answer_view(answer: Mapping[str, Any], *, most: int | None = None) -> RenderableType:
+    """Return what a terminal shows of an answer or an explanation.
+
+    Parameters
+    ----------
+    most
+        Inputs to show one by one, strongest first, the others as one line; None for all.
+    """
     from rich.console import Group
 
-    return Group(_head(answer), *_no_score(answer), *_reasons(answer), *_factors(answer), *_decomposition(answer))
+    return Group(_head(answer), *_no_score(answer), *_reasons(answer), *_factors(answer), *_decomposition(answer, most))
 
 
 def _head(answer: Mapping[str, Any]) -> RenderableType:
@@ -74,15 +80,18 @@ def _factors(answer: Mapping[str, Any]) -> list[RenderableType]:
     return [table(("factor", "times", answer["currency"] or "amount"), rows, title="费率因子 factors")]
 
 
-def _decomposition(answer: Mapping[str, Any]) -> list[RenderableType]:
+def _decomposition(answer: Mapping[str, Any], most: int | None) -> list[RenderableType]:
     parts = answer["decomposition"]
     if parts is None:
         return []
     rows: list[Sequence[object]] = [("base", "", "", _points(parts["base"]))]
+    ordered = sorted(parts["contributions"], key=lambda line: -abs(line["points"]))
+    shown = ordered if most is None else ordered[:most]
     rows += [
-        (f"{line['zh']} {line['en']}", line["feature"], _value(line), f"{line['points']:+.6f}")
-        for line in parts["contributions"]
+        (f"{line['zh']} {line['en']}", line["feature"], _value(line), f"{line['points']:+.6f}") for line in shown
     ]
+    if rest := ordered[len(shown):]:
+        rows.append((f"其余{len(rest)}项 {len(rest)} further", "", "", f"{math.fsum(x['points'] for x in rest):+.6f}"))
     rows.append(("clamp", "", "", f"{parts['clamp']:+.6f}"))
     rows.append(("total", "", "", _points(parts["total"])))
     added = math.fsum([parts["base"], parts["clamp"], *(line["points"] for line in parts["contributions"])])

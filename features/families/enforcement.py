@@ -27,6 +27,11 @@ MAINTENANCE_REASONS: Final = ("C09", "C10", "C15")
 SERIOUS_REASONS: Final = tuple(reason for reason, severity in CASE_SEVERITY.items() if severity in ("VSI", "MSI"))
 """Case reasons that count as serious outcomes. [A] severity classes."""
 _CASE, _CASE_VEHICLE = "enforcement_case", "case_vehicle"
+_RATES: Final = {
+    "case": "n_case_365d", "overload": "n_overload_365d", "serious_case": "n_serious_365d",
+    "maintenance_case": "n_maintenance_case_365d", "fine_cny": "fine_cny_365d",
+}
+"""Rate -> count over the window."""
 _RESOURCES: Final = (_CASE, _CASE_VEHICLE, "vehicle_transport_permit")
 
 
@@ -72,10 +77,11 @@ def _vehicle(known: Known) -> ir.Table:
     named = rows.filter(rows[VEHICLE.id_column].notnull())
     counted = named.group_by(key).aggregate(**_counts(named))
     joined = fleet(known).select(*key).left_join(counted, key, rname="c_{name}")
-    zero = ("n_case_365d", "n_case_90d", "n_overload_365d", "n_serious_365d", "n_maintenance_case_365d", "fine_cny_365d")
+    years = known.observed_years(joined.cutoff, days=WINDOW_D)
     return joined.select(
         *key,
-        **{f"vehicle_{name}": joined[name].fill_null(0.0) for name in zero},
+        **{f"vehicle_{name}_per_year": joined[column].fill_null(0.0) / years for name, column in _RATES.items()},
+        vehicle_n_case_90d=joined.n_case_90d.fill_null(0.0),
         vehicle_max_overload_ratio_365d=joined.max_overload_ratio_365d,
         vehicle_last_case_age_d=days_between(joined.last_case, joined.cutoff),
     )
@@ -87,17 +93,10 @@ def _enterprise(known: Known) -> ir.Table:
     vehicles = fleet(known)
     size = vehicles.group_by(key).aggregate(fleet_size=vehicles.count().cast("float64"))
     joined = size.left_join(counted, key, rname="c_{name}")
-    per_vehicle = {
-        f"{name}_per_vehicle_365d": joined[column].fill_null(0.0) / joined.fleet_size
-        for name, column in (
-            ("case", "n_case_365d"), ("overload", "n_overload_365d"), ("serious_case", "n_serious_365d"),
-            ("maintenance_case", "n_maintenance_case_365d"), ("fine_cny", "fine_cny_365d"),
-        )
-    }
+    vehicle_years = joined.fleet_size * known.observed_years(joined.cutoff, days=WINDOW_D)
     return joined.select(
         *key,
-        **per_vehicle,
-        n_serious_case_365d=joined.n_serious_365d.fill_null(0.0),
+        **{f"{name}_per_vehicle_year": joined[column].fill_null(0.0) / vehicle_years for name, column in _RATES.items()},
         n_case_90d=joined.n_case_90d.fill_null(0.0),
         overload_vehicle_share_365d=joined.n_vehicles_overload.fill_null(0.0) / joined.fleet_size,
         last_case_age_d=days_between(joined.last_case, joined.cutoff),
@@ -126,16 +125,24 @@ def _age(name: str, entity: str) -> Feature:
     )
 
 
+_KINDS: Final = (
+    ("case", "处罚次数", "cases", "R01"),
+    ("overload", "超限次数", "overload cases", "R01"),
+    ("serious_case", "严重违法次数", "serious cases", "R10"),
+    ("maintenance_case", "维护检测类处罚次数", "maintenance cases", "R06"),
+)
+
 VEHICLE_FAMILY: Final = Family(
     id="vehicle_enforcement", entity=VEHICLE, resources=_RESOURCES, expression=_vehicle,
     features=(
-        _adverse("vehicle_n_case_365d", "vehicle", "近一年车辆处罚次数", "cases of the vehicle in 365 days", "1", "R01", WINDOW_D),
+        *(
+            _adverse(f"vehicle_{name}_per_year", "vehicle", f"近一年车辆{zh}", f"{en} of the vehicle per year", "1/year", code,
+                     WINDOW_D)
+            for name, zh, en, code in _KINDS
+        ),
+        _adverse("vehicle_fine_cny_per_year", "vehicle", "近一年车辆罚款", "fines of the vehicle per year", "CNY/year", "R01",
+                 WINDOW_D),
         _adverse("vehicle_n_case_90d", "vehicle", "近90日车辆处罚次数", "cases of the vehicle in 90 days", "1", "R01", RECENT_D),
-        _adverse("vehicle_n_overload_365d", "vehicle", "近一年超限次数", "overload cases in 365 days", "1", "R01", WINDOW_D),
-        _adverse("vehicle_n_serious_365d", "vehicle", "近一年严重违法次数", "serious cases in 365 days", "1", "R10", WINDOW_D),
-        _adverse("vehicle_n_maintenance_case_365d", "vehicle", "近一年维护检测类处罚", "maintenance cases in 365 days", "1",
-                 "R06", WINDOW_D),
-        _adverse("vehicle_fine_cny_365d", "vehicle", "近一年罚款金额", "fines in 365 days", "CNY", "R01", WINDOW_D),
         _adverse("vehicle_max_overload_ratio_365d", "vehicle", "近一年最大超限率", "highest overload ratio in 365 days", "1",
                  "R01", WINDOW_D),
         _age("vehicle_last_case_age_d", "vehicle"),
@@ -145,17 +152,13 @@ VEHICLE_FAMILY: Final = Family(
 ENTERPRISE_FAMILY: Final = Family(
     id="enterprise_enforcement", entity=ENTERPRISE, resources=_RESOURCES, expression=_enterprise,
     features=(
-        _adverse("case_per_vehicle_365d", "enterprise", "近一年车均处罚次数", "cases per vehicle in 365 days", "1", "R01",
-                 WINDOW_D),
-        _adverse("overload_per_vehicle_365d", "enterprise", "近一年车均超限次数", "overload cases per vehicle in 365 days", "1",
+        *(
+            _adverse(f"{name}_per_vehicle_year", "enterprise", f"近一年车均{zh}", f"{en} per vehicle-year", "1/vehicle_year",
+                     code, WINDOW_D)
+            for name, zh, en, code in _KINDS
+        ),
+        _adverse("fine_cny_per_vehicle_year", "enterprise", "近一年车均罚款", "fines per vehicle-year", "CNY/vehicle_year",
                  "R01", WINDOW_D),
-        _adverse("serious_case_per_vehicle_365d", "enterprise", "近一年车均严重违法", "serious cases per vehicle in 365 days",
-                 "1", "R10", WINDOW_D),
-        _adverse("maintenance_case_per_vehicle_365d", "enterprise", "近一年车均维护类处罚",
-                 "maintenance cases per vehicle in 365 days", "1", "R06", WINDOW_D),
-        _adverse("fine_cny_per_vehicle_365d", "enterprise", "近一年车均罚款", "fines per vehicle in 365 days", "CNY", "R01",
-                 WINDOW_D),
-        _adverse("n_serious_case_365d", "enterprise", "近一年严重违法次数", "serious cases in 365 days", "1", "R10", WINDOW_D),
         _adverse("n_case_90d", "enterprise", "近90日处罚次数", "cases in 90 days", "1", "R01", RECENT_D),
         _adverse("overload_vehicle_share_365d", "enterprise", "超限车辆占比", "share of vehicles with overload cases", "1",
                  "R01", WINDOW_D),

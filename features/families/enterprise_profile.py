@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from features.exact import exact_mean, exact_sum
 from features.families.base import Family
-from features.families.vehicle_activity import ratios, totals
-from features.families.vehicle_profile import DAYS_PER_YEAR, days_between, fleet
+from features.families.vehicle_activity import ADVERSE_DRIVING, ratios, totals
+from features.families.vehicle_profile import DAYS_PER_YEAR, accidents_per_year, days_between, fleet
 from registry.entities import ENTERPRISE, VEHICLE
 from registry.feature_spec import Feature
 
@@ -34,12 +34,14 @@ def _profile(known: Known) -> ir.Table:
         fleet_size=aged.count().cast("float64"),
         affiliated_share=exact_mean(aged.affiliated.cast("float64")),
         mean_vehicle_age_year=exact_mean(days_between(aged.registered_date, aged.cutoff) / DAYS_PER_YEAR),
-        accident_per_vehicle=exact_mean(aged.accident_count.fill_null(0)),
+        accident_per_vehicle_year=exact_mean(
+            accidents_per_year(aged.accident_count, aged.first_issue_date, aged.cutoff)
+        ),
         maintenance_overdue_share=exact_mean((aged.next_second_maint_date < aged.cutoff.date()).cast("float64")),
     )
     joined = summed.inner_join(operator, key)
     return joined.select(
-        *key, "fleet_size", "affiliated_share", "mean_vehicle_age_year", "accident_per_vehicle",
+        *key, "fleet_size", "affiliated_share", "mean_vehicle_age_year", "accident_per_vehicle_year",
         "maintenance_overdue_share",
         "registered_capital_cny",
         established_year=days_between(joined.established_date, joined.cutoff) / DAYS_PER_YEAR,
@@ -67,11 +69,12 @@ def _activity(known: Known) -> ir.Table:
 
 def _feature(
     name: str, zh: str, en: str, group: str, unit: str, code: str, resources: tuple[str, ...], *,
-    window_d: int | None = None, actionable: bool = False,
+    window_d: int | None = None, actionable: bool = False, adverse: bool = False,
 ) -> Feature:
     return Feature(
         name=name, entity="enterprise", zh=zh, en=en, group=group, unit=unit, resources=resources, window_d=window_d,
-        reason_code=code, actionable=actionable,
+        reason_code=code, actionable=actionable, monotone=1 if adverse else 0,
+        monotone_reason=ADVERSE_DRIVING if adverse else "",
     )
 
 
@@ -82,12 +85,13 @@ PROFILE_FAMILY: Final = Family(
         _feature("affiliated_share", "挂靠车辆占比", "share of owner-driver vehicles", "enterprise", "1", "R12", (_PERMIT,)),
         _feature("mean_vehicle_age_year", "平均车龄", "mean age of the fleet", "condition", "year", "R13", (_BASIC,)),
         Feature(
-            name="accident_per_vehicle", entity="enterprise", zh="车均登记事故", en="accidents on record per vehicle",
-            group="enforcement", resources=(_PERMIT,), reason_code="R20", monotone=1,
+            name="accident_per_vehicle_year", entity="enterprise", zh="车均年登记事故",
+            en="accidents on record per vehicle-year", group="enforcement", unit="1/vehicle_year",
+            resources=(_PERMIT,), reason_code="R20", monotone=1,
             monotone_reason="more accidents on record never lower the assessed risk",
         ),
         _feature("maintenance_overdue_share", "二级维护逾期车辆占比", "share of vehicles overdue for maintenance",
-                 "compliance", "1", "R06", (_PERMIT,), actionable=True),
+                 "compliance", "1", "R06", (_PERMIT,), actionable=True, adverse=True),
         _feature("registered_capital_cny", "注册资金", "registered capital", "enterprise", "CNY", "R15", (_OPERATOR,)),
         _feature("established_year", "经营年限", "years since founding", "enterprise", "year", "R15", (_OPERATOR,)),
         _feature("is_individual", "个体业户", "individual operator", "enterprise", "1", "R15", (_OPERATOR,)),
@@ -113,9 +117,9 @@ ACTIVITY_FAMILY: Final = Family(
                  (_DAY,), window_d=30),
         _feature("active_day_share_30d", "出车率", "share of days driven", "exposure", "1", "R16", (_DAY,), window_d=30),
         _feature("fleet_worst_overspeed_min_per_100km_90d", "最差车辆超速", "worst vehicle's speeding minutes per 100 km",
-                 "dynamics", "min", "R04", (_DAY,), window_d=90, actionable=True),
+                 "dynamics", "min", "R04", (_DAY,), window_d=90, actionable=True, adverse=True),
         *(
-            _feature(f"fleet_{name}", zh, en, "dynamics", unit, code, (_DAY,), window_d=90, actionable=True)
+            _feature(f"fleet_{name}", zh, en, "dynamics", unit, code, (_DAY,), window_d=90, actionable=True, adverse=True)
             for name, zh, en, unit, code in _FLEET
         ),
     ),

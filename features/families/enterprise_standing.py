@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from features.exact import exact_mean
 from features.families.base import Family
-from features.families.vehicle_profile import days_between, fleet
+from features.families.vehicle_profile import accidents_per_year, days_between, fleet
 from registry.entities import ENTERPRISE
-from registry.feature_spec import Feature
+from registry.feature_spec import Feature, Monotone
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -25,7 +25,8 @@ _KEY: Final = [ENTERPRISE.id_column, "cutoff"]
 
 def _people(known: Known) -> ir.Table:
     columns = [
-        ENTERPRISE.id_column, "grade", "score_points", "accident_count", "training_count", "driving_licence_first_date",
+        ENTERPRISE.id_column, "grade", "score_points", "accident_count", "training_count", "first_issue_date",
+        "driving_licence_first_date",
     ]
     drivers = known.state(_PEOPLE, "driver_id", columns)
     rows = drivers.filter(drivers.enterprise_id.notnull())
@@ -34,7 +35,7 @@ def _people(known: Known) -> ir.Table:
         driver_points_mean=exact_mean(rows.score_points),
         driver_points_max=rows.score_points.max(),
         weak_driver_share=exact_mean(rows.grade.isin(WEAK_GRADES).cast("float64")),
-        driver_accident_mean=exact_mean(rows.accident_count),
+        driver_accident_per_year=exact_mean(accidents_per_year(rows.accident_count, rows.first_issue_date, rows.cutoff)),
         training_mean=exact_mean(rows.training_count),
         driver_experience_year=exact_mean(days_between(rows.driving_licence_first_date, rows.cutoff) / 365.25),
     )
@@ -76,10 +77,13 @@ def _lists(known: Known) -> ir.Table:
     )
 
 
-def _person(name: str, zh: str, en: str, unit: str = "1", *, code: str = "R08", actionable: bool = True) -> Feature:
+def _person(
+    name: str, zh: str, en: str, unit: str = "1", *, code: str = "R08", actionable: bool = True, monotone: Monotone = 0
+) -> Feature:
     return Feature(
         name=name, entity="enterprise", zh=zh, en=en, group="people", unit=unit, resources=(_PEOPLE,), reason_code=code,
-        actionable=actionable,
+        actionable=actionable, monotone=monotone,
+        monotone_reason="a worse assessment of drivers never lowers the assessed risk" if monotone else "",
     )
 
 
@@ -88,14 +92,17 @@ PEOPLE_FAMILY: Final = Family(
     features=(
         _person("n_drivers", "驾驶员数", "drivers", code="R12", actionable=False),
         _person("drivers_per_vehicle", "车均驾驶员数", "drivers per vehicle", code="R12"),
-        _person("driver_points_mean", "驾驶员平均计分", "mean penalty points of drivers", "score"),
-        _person("driver_points_max", "驾驶员最高计分", "highest penalty points of a driver", "score"),
-        _person("weak_driver_share", "考核AA以下驾驶员占比", "share of drivers graded below AA"),
-        _person("driver_accident_mean", "驾驶员人均事故", "accidents per driver", code="R20", actionable=False),
+        _person("driver_points_mean", "驾驶员平均计分", "mean penalty points of drivers", "score", monotone=1),
+        _person("driver_points_max", "驾驶员最高计分", "highest penalty points of a driver", "score", monotone=1),
+        _person("weak_driver_share", "考核AA以下驾驶员占比", "share of drivers graded below AA", monotone=1),
+        _person("driver_accident_per_year", "驾驶员人均年事故", "accidents per driver and year", "1/year", code="R20",
+                actionable=False, monotone=1),
         _person("training_mean", "人均培训次数", "trainings per driver"),
         _person("driver_experience_year", "平均驾龄", "mean driving experience", "year", code="R12", actionable=False),
     ),
 )
+
+_BETTER: Final = "a better assessment never raises the assessed risk"
 
 CREDIT_FAMILY: Final = Family(
     id="enterprise_credit", entity=ENTERPRISE, resources=(_RATING, _CREDIT, "vehicle_transport_permit"),
@@ -104,14 +111,16 @@ CREDIT_FAMILY: Final = Family(
         Feature(
             name="rating_total_score", entity="enterprise", zh="质量信誉考核总分", en="total of the quality assessment",
             group="credit", unit="score", resources=(_RATING,), reason_code="R18", actionable=True,
+            monotone=-1, monotone_reason=_BETTER,
         ),
         Feature(
             name="rating_safety_score", entity="enterprise", zh="安全生产得分", en="safety part of the assessment",
             group="credit", unit="score", resources=(_RATING,), reason_code="R18", actionable=True,
+            monotone=-1, monotone_reason=_BETTER,
         ),
         Feature(
             name="rating_veto", entity="enterprise", zh="否决项", en="veto item in the assessment", group="credit",
-            resources=(_RATING,), reason_code="R18",
+            resources=(_RATING,), reason_code="R18", monotone=1, monotone_reason=_BETTER,
         ),
         Feature(
             name="rating_age_d", entity="enterprise", zh="考核结果距今天数", en="days since the assessment", group="credit",

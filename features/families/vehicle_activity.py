@@ -78,10 +78,16 @@ def _expression(known: Known) -> ir.Table:
     )
 
 
+ADVERSE_DRIVING: Final = "more of a conduct that rules forbid or restrict never lowers the assessed risk"
+
+
 def _feature(name: str, zh: str, en: str, group: str, unit: str, code: str, days: int, *, act: bool = True) -> Feature:
+    # Distance and speed as such may lower a risk per kilometre; the restricted conducts may not.
+    adverse = group != "exposure" and name != "p95_speed_kmh_90d"
     return Feature(
         name=name, entity="vehicle", zh=zh, en=en, group=group, unit=unit, resources=(_DAY,), window_d=days,
-        reason_code=code, actionable=act, sensitivity="location",
+        reason_code=code, actionable=act, sensitivity="location", monotone=1 if adverse else 0,
+        monotone_reason=ADVERSE_DRIVING if adverse else "",
     )
 
 

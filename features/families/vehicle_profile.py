@@ -44,6 +44,18 @@ def days_between(earlier: ir.Value, later: ir.Value) -> ir.FloatingValue:
     return days
 
 
+def accidents_per_year(count: ir.Value, since: ir.Value, cutoff: ir.Value) -> ir.FloatingValue:
+    """Return a lifetime counter as a rate, because the counter itself only ever grows.
+
+    Less than a year counts as a year, so that one early accident is no extreme rate.
+    """
+    import ibis
+
+    years = ibis.greatest(days_between(since, cutoff) / DAYS_PER_YEAR, ibis.literal(1.0))
+    rate: ir.FloatingValue = count.fill_null(0).cast("float64") / years
+    return rate
+
+
 def _expression(known: Known) -> ir.Table:
     permits = fleet(known)
     basic = known.state(
@@ -66,7 +78,7 @@ def _expression(known: Known) -> ir.Table:
         industry_type=both.industry_type,
         affiliated=both.affiliated.cast("float64"),
         permit_remaining_d=days_between(both.cutoff, both.valid_to),
-        accident_count=both.accident_count.cast("float64"),
+        accident_per_year=accidents_per_year(both.accident_count, both.first_issue_date, both.cutoff),
     )
 
 
@@ -117,8 +129,9 @@ FAMILY: Final = Family(
             group="compliance", unit="d", resources=(_PERMIT,), reason_code="R07",
         ),
         Feature(
-            name="accident_count", entity="vehicle", zh="登记事故次数", en="accidents on record", group="enforcement",
-            resources=(_PERMIT,), null_rule="zero", monotone=1, monotone_reason=_ADVERSE, reason_code="R20",
+            name="accident_per_year", entity="vehicle", zh="年均登记事故", en="accidents on record per year",
+            group="enforcement", unit="1/year", resources=(_PERMIT,), null_rule="zero", monotone=1,
+            monotone_reason=_ADVERSE, reason_code="R20",
         ),
     ),
 )
