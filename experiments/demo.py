@@ -58,7 +58,8 @@ def run_demo(settings: Settings, *, preset: str, exit_after: bool, as_json: bool
 
     walk = Walk(settings, preset)
     prepare(walk)
-    with running_service(settings, keep=not exit_after) as service:
+    proved = [model["digest"] for model in walk.models.values()]
+    with running_service(settings, keep=not exit_after, proved=proved) as service:
         walk.seconds["serve"] = service.start_s
         answers = call_products(service.url, settings)
     result = {

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from registry.errors import NotFound, ServiceUnavailable
 from registry.products import PRODUCTS
 from registry.settings import Settings
+from serving.start import PROVED_VARIABLE
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -49,10 +50,19 @@ class RunningService:
 
 
 @contextmanager
-def running_service(settings: Settings, *, keep: bool) -> Iterator[RunningService]:
+def running_service(settings: Settings, *, keep: bool, proved: Sequence[str]) -> Iterator[RunningService]:
     """Start the service and wait until it is ready; end it afterwards unless it shall be kept.
 
     A service that an earlier demonstration left up is ended first, because it serves the models of then.
+
+    Parameters
+    ----------
+    settings
+        Where models, store and ledger lie.
+    keep
+        Whether the service outlives the block.
+    proved
+        Digests of bundles that were proved in a throw-away process already.
 
     Raises
     ------
@@ -67,7 +77,10 @@ def running_service(settings: Settings, *, keep: bool) -> Iterator[RunningServic
         process = subprocess.Popen(  # noqa: S603 - our own command
             [str(Path(sys.executable).with_name("roadrisk")), "serve", "--port", str(chosen.port)],
             stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
-            env={**os.environ, "ROADRISK_HOME": str(settings.home), "ROADRISK_KEYS_DIR": str(settings.keys_dir)},
+            env={
+                **os.environ, "ROADRISK_HOME": str(settings.home), "ROADRISK_KEYS_DIR": str(settings.keys_dir),
+                PROVED_VARIABLE: ",".join(proved),
+            },
         )
     url, ready = f"http://{chosen.host}:{chosen.port}", False
     try:

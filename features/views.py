@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from features.build import CREATED, TIMESTAMP
 from features.families import FAMILIES, Family
+from features.feast_door import import_feast
 from features.products import PRODUCT_FEATURES
 from registry.entities import ENTERPRISE, VEHICLE, Entity
 from registry.settings import Settings
@@ -47,7 +48,7 @@ def feast_objects(feature_dir: Path) -> list[Any]:
 
 def open_store(settings: Settings) -> feast.FeatureStore:
     """Return the feature store on local files: SQL registry and online store on SQLite, DuckDB offline."""
-    import feast
+    feast = import_feast()
     from feast.repo_config import RepoConfig
 
     # Feast makes every deprecation visible when it is imported; this one is between ibis and DuckDB.
@@ -73,31 +74,28 @@ def open_store(settings: Settings) -> feast.FeatureStore:
 
 
 def _entity(entity: Entity) -> feast.Entity:
-    import feast
-
+    feast = import_feast()
     return feast.Entity(
         name=entity.id, join_keys=[entity.id_column], value_type=feast.ValueType.STRING, description=entity.en
     )
 
 
 def _plate_entity() -> feast.Entity:
-    import feast
-
+    feast = import_feast()
     return feast.Entity(
         name="plate", join_keys=[PLATE_KEY], value_type=feast.ValueType.STRING, description="number plate and its colour"
     )
 
 
 def _source(name: str, path: Path) -> feast.FileSource:
-    import feast
-
+    feast = import_feast()
     return feast.FileSource(
         name=name, path=str(path.absolute()), timestamp_field=TIMESTAMP, created_timestamp_column=CREATED
     )
 
 
 def _view(family: Family, entity: feast.Entity, path: Path) -> feast.FeatureView:
-    import feast
+    feast = import_feast()
     from feast.types import Float64, String
 
     links = [feast.Field(name=link, dtype=String) for link in family.links if link != PLATE_KEY]
@@ -112,7 +110,7 @@ def _view(family: Family, entity: feast.Entity, path: Path) -> feast.FeatureView
 
 
 def _identity_view(plate: feast.Entity, path: Path) -> feast.FeatureView:
-    import feast
+    feast = import_feast()
     from feast.types import String
 
     fields = [feast.Field(name=name, dtype=String) for name in (VEHICLE.id_column, ENTERPRISE.id_column)]
@@ -123,8 +121,7 @@ def _identity_view(plate: feast.Entity, path: Path) -> feast.FeatureView:
 
 
 def _service(product_id: str, views: dict[str, feast.FeatureView]) -> feast.FeatureService:
-    import feast
-
+    feast = import_feast()
     product = PRODUCT_FEATURES[product_id]
     used = {feature.name for feature in product.features}
     chosen = [

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 GOLDEN_TOLERANCE: Final = 1e-12
 CHILD_TIMEOUT_S: Final = 120
 
+_proved: set[str] = set()
+
 
 @dataclass(frozen=True)
 class Explanation:
@@ -166,11 +168,15 @@ def load_scorer(folder: Path, keys_dir: Path, *, digest: str | None = None, thre
 def prove_in_child(folder: Path, digest: str) -> None:
     """Let a throw-away process parse the trees of a verified bundle and try the golden rows.
 
+    The digest covers every byte, so a bundle that has been proved is not proved again in this process.
+
     Raises
     ------
     BundleRefused
         If the process died, hung, or the rows differ.
     """
+    if digest in _proved:
+        return
     # A text that passes its signature can still have been signed damaged; then the child dies instead of the service.
     command = [sys.executable, "-m", "registry.scorer", str(folder), digest]
     try:
@@ -182,6 +188,7 @@ def prove_in_child(folder: Path, digest: str) -> None:
         raise BundleRefused(
             f"bundle {digest[:16]} cannot be parsed (exit {result.returncode}: {last})", where=str(folder)
         )
+    _proved.add(digest)
 
 
 def _child(arguments: Sequence[str]) -> None:

@@ -17,7 +17,10 @@ from features.known import Known, open_known
 from features.warehouse import Warehouse
 
 RESOURCE = "history"
-START = datetime(2026, 1, 1, tzinfo=UTC)
+START = datetime(2026, 1, 27, tzinfo=UTC)
+"""Day 5 begins a month: windows and histories lie on both sides of it."""
+BEGIN = START - timedelta(days=60)
+"""When deliveries begin."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ def known_of(versions: Sequence[Version], cutoffs: Sequence[float], *, backend: 
         for number, version in enumerate(versions):
             deliver(warehouse, [version], f"d{number:04d}")
         engine = backend or connect(threads=1, memory_limit="512MB", spill_dir=Path(folder) / "spill")
-        yield open_known(engine, warehouse, [RESOURCE], [instant(day) for day in cutoffs])
+        yield open_known(engine, warehouse, [RESOURCE], [instant(day) for day in cutoffs], BEGIN)
 
 
 def deliver(warehouse: Warehouse, versions: Sequence[Version], delivery_id: str) -> None:

@@ -18,6 +18,9 @@ from features.families.base import Family
 from features.known import Known, open_known
 from features.warehouse import DeliveryManifest, Warehouse
 
+HISTORY_D = 600
+"""Days for which deliveries had come by then: as long as any window and more."""
+
 
 def until(warehouse: Warehouse, resources: Sequence[str], instant: datetime, folder: Path) -> Warehouse:
     """Write what had arrived by an instant as a warehouse of its own."""
@@ -49,9 +52,9 @@ def leaks(families: Sequence[Family], whole: Warehouse, instant: datetime, folde
     """
     resources = list(dict.fromkeys(resource for family in families for resource in family.resources))
     cut = until(whole, resources, instant, folder / "cut")
-    later = instant + timedelta(days=31)
-    with_future = open_known(_engine(folder), whole, resources, [instant, later])
-    without = open_known(_engine(folder), cut, resources, [instant])
+    later, start = instant + timedelta(days=31), instant - timedelta(days=HISTORY_D)
+    with_future = open_known(_engine(folder), whole, resources, [instant, later], start)
+    without = open_known(_engine(folder), cut, resources, [instant], start)
     found = {}
     for family in families:
         full, known = seen_at(family, with_future, instant), seen_at(family, without, instant)

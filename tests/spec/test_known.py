@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from features.engine import connect
 from features.known import open_known
 from features.warehouse import Warehouse
 from registry.errors import DataError
-from tests.lib.histories import RESOURCE, Version, deliver, known_of, seen, states
+from tests.lib.histories import BEGIN, RESOURCE, Version, deliver, instant, known_of, seen, states
 
 V = Version
 SECOND = 1 / 86_400
@@ -114,17 +114,17 @@ def test_one_delivery_may_hold_several_versions(tmp_path: Path) -> None:
     warehouse = Warehouse(tmp_path)
     deliver(warehouse, [V("a", 1, 2, value=1), V("a", 1, 4, value=2), V("b", 1, 4, value=3)], "d1")
     backend = connect(threads=1, memory_limit="512MB", spill_dir=tmp_path / ".spill")
-    known = open_known(backend, warehouse, [RESOURCE], [datetime(2026, 1, 6, tzinfo=UTC)])
+    known = open_known(backend, warehouse, [RESOURCE], [instant(5)], BEGIN)
     assert [(row, value) for _, row, value in seen(known)] == [("a", 2), ("b", 3)]
 
 
 def test_a_cutoff_without_zone_is_refused(tmp_path: Path) -> None:
     backend = connect(threads=1, memory_limit="512MB", spill_dir=tmp_path / "spill")
     with pytest.raises(DataError, match="cut-off 2026-01-06T00:00:00 has no zone"):
-        open_known(backend, Warehouse(tmp_path), [], [datetime(2026, 1, 6)])  # noqa: DTZ001 - what is refused
+        open_known(backend, Warehouse(tmp_path), [], [datetime(2026, 1, 6)], BEGIN)  # noqa: DTZ001 - what is refused
 
 
 def test_a_resource_that_was_never_delivered_is_named(tmp_path: Path) -> None:
     backend = connect(threads=1, memory_limit="512MB", spill_dir=tmp_path / "spill")
     with pytest.raises(DataError, match="nothing of claim has been delivered"):
-        open_known(backend, Warehouse(tmp_path), ["claim"], [datetime(2026, 1, 6, tzinfo=UTC)])
+        open_known(backend, Warehouse(tmp_path), ["claim"], [instant(5)], BEGIN)
