@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -85,17 +84,17 @@ def prepare(walk: Walk) -> None:
 
 
 def _simulate(walk: Walk, report: ProgressCallback) -> None:
+    from features.simulation.marker import holds_province, mark
     from features.simulation.presets import PRESETS
     from features.simulation.province import simulate_province
 
-    settings, marker = walk.settings, walk.settings.home / "province.json"
-    wanted = {"preset": walk.preset, "seed": settings.seed}
-    if marker.exists() and json.loads(marker.read_text()) == wanted:
+    settings = walk.settings
+    if holds_province(settings.home, preset=walk.preset, seed=settings.seed):
         return
     simulate_province(
         PRESETS[walk.preset], seed=settings.seed, outbox=settings.outbox_dir, truth=settings.truth_dir, progress=report
     )
-    marker.write_text(json.dumps(wanted))
+    mark(settings.home, preset=walk.preset, seed=settings.seed)
 
 
 def _ingest(walk: Walk, report: ProgressCallback) -> None:
@@ -126,7 +125,7 @@ def _train(walk: Walk, product_id: str, report: ProgressCallback) -> None:
     settings = walk.settings
     report("point-in-time join", 0.0)
     frame, snapshot = training_frame(product_id, settings)
-    trained = train_product(task_for(product_id), frame, settings=settings, snapshot=snapshot, progress=report)
+    trained = train_product(task_for(product_id, settings), frame, settings=settings, snapshot=snapshot, progress=report)
     assert trained.version is not None, "train_product registers unless told otherwise"
     now_live = live(settings).get(product_id)
     if now_live is None or now_live.digest != trained.digest:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from features.engine import connect
 from features.families import FAMILIES, Family
@@ -61,9 +61,7 @@ def build_features(
     """
     warehouse = Warehouse(settings.warehouse_dir)
     first, data_end = _data_window(warehouse)
-    monthly = monthly_cutoffs(first + timedelta(days=FIRST_CUTOFF_AFTER_D), data_end)
-    # The online store speaks about the end of the data, also where no month ends there.
-    cutoffs = sorted({*monthly, data_end})
+    cutoffs = _cutoffs(first, data_end)
     settings.feature_dir.mkdir(parents=True, exist_ok=True)
     backend = connect(
         threads=settings.threads, memory_limit=settings.memory_limit, spill_dir=settings.feature_dir / ".spill"
@@ -88,6 +86,23 @@ def build_features(
     if progress is not None:
         progress("done", 1.0)
     return snapshot
+
+
+def planned_build(settings: Settings) -> dict[str, Any]:
+    """Return what a build would read and write."""
+    first, data_end = _data_window(Warehouse(settings.warehouse_dir))
+    return {
+        "history_start": first.isoformat(),
+        "cutoffs": [cutoff.isoformat() for cutoff in _cutoffs(first, data_end)],
+        "resources": _resources(),
+        "tables": [*FAMILIES, *(label_table(product) for product in PRODUCT_FEATURES)],
+    }
+
+
+def _cutoffs(first: datetime, data_end: datetime) -> list[datetime]:
+    monthly = monthly_cutoffs(first + timedelta(days=FIRST_CUTOFF_AFTER_D), data_end)
+    # The online store speaks about the end of the data, also where no month ends there.
+    return sorted({*monthly, data_end})
 
 
 def label_table(product_id: str) -> str:

@@ -21,21 +21,23 @@ DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would be done a
 @JSON_OPTION
 def simulate(preset: str, seed: int | None, dry_run: bool, as_json: bool) -> None:
     """Simulate the province and write its deliveries (simulated data with known truth)."""
+    from features.simulation.marker import holds_province, mark
     from features.simulation.presets import PRESETS
     from features.simulation.province import simulate_province
     from registry.output import emit, progress, record
     from registry.settings import Settings
 
     settings = Settings()
-    chosen = PRESETS[preset]
+    chosen, seed = PRESETS[preset], settings.seed if seed is None else seed
+    holds_province(settings.home, preset=preset, seed=seed)
     if dry_run:
-        emit({"preset": preset, "outbox": str(settings.outbox_dir), "written": False}, as_json, record)
+        emit({"preset": preset, "seed": seed, "outbox": str(settings.outbox_dir), "written": False}, as_json, record)
         return
     with progress("simulate") as report:
         summary = simulate_province(
-            chosen, seed=settings.seed if seed is None else seed, outbox=settings.outbox_dir, truth=settings.truth_dir,
-            progress=report,
+            chosen, seed=seed, outbox=settings.outbox_dir, truth=settings.truth_dir, progress=report
         )
+    mark(settings.home, preset=preset, seed=seed)
     emit(
         {"preset": preset, "simulated": True, "outbox": str(settings.outbox_dir), "rows": summary.rows},
         as_json, lambda found: record(found["rows"], title=f"simulated rows by resource ({preset})"),
@@ -84,16 +86,21 @@ def features() -> None:
 
 
 @features.command()
-@click.option("--real", is_flag=True, help="The warehouse holds real data, not the simulated province.")
+@DRY_RUN
 @JSON_OPTION
-def build(real: bool, as_json: bool) -> None:
+def build(dry_run: bool, as_json: bool) -> None:
     """Compute feature and label tables at monthly cut-offs."""
-    from features.build import build_features
+    from features.build import build_features, planned_build
+    from features.simulation.marker import is_simulated
     from registry.output import emit, progress, record
     from registry.settings import Settings
 
+    settings = Settings()
+    if dry_run:
+        emit(planned_build(settings), as_json, record)
+        return
     with progress("features") as report:
-        snapshot = build_features(Settings(), simulated=not real, progress=report)
+        snapshot = build_features(settings, simulated=is_simulated(settings.home), progress=report)
     emit(
         {
             "digest": snapshot.digest, "as_of": snapshot.as_of, "cutoffs": len(snapshot.cutoffs),
@@ -104,27 +111,44 @@ def build(real: bool, as_json: bool) -> None:
 
 
 @features.command()
+@DRY_RUN
 @JSON_OPTION
-def apply(as_json: bool) -> None:
+def apply(dry_run: bool, as_json: bool) -> None:
     """Register entities, views and services with Feast."""
     from features.retrieval import apply_store
     from registry.output import emit, record
     from registry.settings import Settings
 
+    if dry_run:
+        emit(_feast_names(), as_json, record)
+        return
     store = apply_store(Settings())
     views = sorted(view.name for view in store.list_feature_views())
     services = sorted(service.name for service in store.list_feature_services())
     emit({"views": views, "services": services}, as_json, record)
 
 
+def _feast_names() -> dict[str, list[str]]:
+    from features.families import FAMILIES
+    from features.products import PRODUCT_FEATURES
+    from features.views import IDENTITY_VIEW
+
+    return {"views": sorted([*FAMILIES, IDENTITY_VIEW]), "services": sorted(PRODUCT_FEATURES)}
+
+
 @features.command()
+@DRY_RUN
 @JSON_OPTION
-def materialise(as_json: bool) -> None:
+def materialise(dry_run: bool, as_json: bool) -> None:
     """Load the newest feature rows into the online store."""
     from features.retrieval import materialise as load
+    from features.snapshot import read_snapshot
     from registry.output import emit, progress, record
     from registry.settings import Settings
 
+    if dry_run:
+        emit({"as_of": read_snapshot(Settings().feature_dir).as_of, **_feast_names()}, as_json, record)
+        return
     with progress("materialise") as report:
         snapshot = load(Settings(), progress=report)
     emit({"as_of": snapshot.as_of, "digest": snapshot.digest}, as_json, record)

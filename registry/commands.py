@@ -162,12 +162,19 @@ def promote(
 @click.argument("product")
 @approver_option
 @reason_option
+@click.option("--dry-run", is_flag=True, help="Only say which version would come back.")
 @json_option
-def rollback(product: str, approver: str, reason: str, as_json: bool) -> None:
+def rollback(product: str, approver: str, reason: str, dry_run: bool, as_json: bool) -> None:
     """Bring back the version that was live before the present one."""
     from registry.output import emit
     from registry.promotion import rollback as roll_back
+    from registry.promotion import rollback_target
 
+    if dry_run:
+        target = rollback_target(_settings(), product)
+        plan = {"product": product, "version": target.version, "digest": target.digest}
+        emit(plan, as_json, lambda _: f"{product} would go back to version {target.version}.")
+        return
     line = roll_back(_settings(), product, approver=approver, reason=reason, at=_now())
     told = f"{product} is back at version {line.version} (ledger line {line.seq})."
     emit(asdict(line), as_json, lambda _: told)

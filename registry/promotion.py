@@ -107,7 +107,22 @@ def rollback(settings: Settings, product: str, *, approver: str, reason: str, at
     """
     _check_decision(approver, reason)
     past = history(settings, product)
-    stack = _stack(past)
+    target = rollback_target(settings, product)
+    line = _line("rollback", product, target.version, target.digest, past, approver, reason)
+    return _append(settings, past, line, at)
+
+
+def rollback_target(settings: Settings, product: str) -> Promotion:
+    """Return the line that a rollback would bring back, if its gates let it; nothing is written.
+
+    Raises
+    ------
+    NotFound
+        If the product has no live version.
+    PromotionRefused
+        If there was none before it, or its bundle does not hold any more.
+    """
+    stack = _stack(history(settings, product))
     if not stack:
         raise NotFound(
             f"{product} has no live version", where="promotion ledger", remedy="Promote a version first."
@@ -123,8 +138,7 @@ def rollback(settings: Settings, product: str, *, approver: str, reason: str, at
         folder=bundle_folder(settings, product, target.digest), card=None, live_version=stack[-1].version,
     )
     _refuse_failed(product, target.version, judge(candidate, ROLLBACK_GATES))
-    line = _line("rollback", product, target.version, target.digest, past, approver, reason)
-    return _append(settings, past, line, at)
+    return target
 
 
 def live(settings: Settings, *, at: datetime | None = None) -> dict[str, LiveModel]:

@@ -49,7 +49,7 @@ def _train(
     with progress(f"train {product}") as tell:
         frame, snapshot = training_frame(product, settings)
         trained = train_product(
-            task_for(product), frame, settings=settings, snapshot=snapshot, progress=tell, trials=trials,
+            task_for(product, settings), frame, settings=settings, snapshot=snapshot, progress=tell, trials=trials,
             timeout_s=timeout_s, seed=seed,
         )
     return summary(trained)
@@ -59,7 +59,7 @@ def _dry(product: str, settings: Settings) -> dict[str, Any]:
     from training.products import task_for, training_frame
     from training.splits import FOLD
 
-    task = task_for(product)
+    task = task_for(product, settings)
     frame, snapshot = training_frame(product, settings)
     return {
         "product": product, "snapshot": snapshot, "features": len(task.features),

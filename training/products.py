@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from features.snapshot import read_snapshot
 from registry.products import product_named
 from registry.settings import Settings
 from training import driver_fatigue, enterprise_risk, insurance_pricing, maintenance
@@ -22,15 +23,16 @@ PRODUCT_TRAINING: Final[dict[str, ProductTraining]] = {
 }
 
 
-def task_for(product_id: str, *, simulated: bool = True) -> TrainingTask:
-    """Return the training task of a product.
+def task_for(product_id: str, settings: Settings) -> TrainingTask:
+    """Return the training task of a product on the data of a home.
 
     Raises
     ------
     NotFound
-        If there is no such product.
+        If there is no such product, or no feature snapshot.
     """
-    return replace(PRODUCT_TRAINING[product_named(product_id).id].task, simulated=simulated)
+    training = PRODUCT_TRAINING[product_named(product_id).id]
+    return replace(training.task, simulated=read_snapshot(settings.feature_dir).simulated)
 
 
 def training_frame(product_id: str, settings: Settings) -> tuple[pd.DataFrame, str]:

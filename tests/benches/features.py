@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -75,7 +76,7 @@ def _timed_build(settings: Settings) -> tuple[FeatureSnapshot, dict[str, float],
     )
     shares: dict[str, float] = {}
     total = marks[-1][1] - marks[0][1]
-    for (name, started), (_, ended) in zip(marks, marks[1:], strict=False):
+    for (name, started), (_, ended) in pairwise(marks):
         part = "labels" if name.startswith("labels_") else name
         shares[f"share_{part}"] = shares.get(f"share_{part}", 0.0) + (ended - started) / total
     return snapshot, shares, total
