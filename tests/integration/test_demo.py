@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -66,6 +65,7 @@ def test_every_decomposition_adds_up(shown: dict[str, Any]) -> None:
 
 def test_everything_says_that_it_is_simulated(shown: dict[str, Any], settings: Settings) -> None:
     assert shown["simulated"] is True
+    assert all(answer["model"]["simulated"] is True for answer in shown["answers"].values())
     for product_id, model in live(settings).items():
         manifest = json.loads((model.folder / "manifest.json").read_text(encoding="utf-8"))
         assert manifest["provenance"]["simulated"] is True, product_id
@@ -93,11 +93,10 @@ def test_each_product_was_promoted_once_by_name_and_reason(shown: dict[str, Any]
 def test_training_elsewhere_with_another_clock_and_thread_count_gives_the_same_bundle(
     shown: dict[str, Any], settings: Settings, tmp_path: Path
 ) -> None:
-    again = roadrisk(
+    (again,) = roadrisk(
         settings, "train", "enterprise_risk", cwd=tmp_path, ROADRISK_THREADS="1", TZ="America/New_York", LANG="C",
         PYTHONHASHSEED="7",
-    )
-    assert os.environ.get("TZ") != "America/New_York"
+    )["trained"]
     assert (again["digest"], again["version"]) == (
         shown["models"]["enterprise_risk"]["digest"], shown["models"]["enterprise_risk"]["version"]
     )
@@ -106,7 +105,7 @@ def test_training_elsewhere_with_another_clock_and_thread_count_gives_the_same_b
 
 def test_the_first_steps_again_find_what_stands(shown: dict[str, Any], settings: Settings, tmp_path: Path) -> None:
     counts = roadrisk(settings, "ingest", cwd=tmp_path)["resources"].values()
-    assert sum(count["known"] for count in counts) > 500
+    assert sum(count["known"] for count in counts) > 400
     assert sum(count["new"] for count in counts) == 0
     snapshot = json.loads((settings.feature_dir / "snapshot.json").read_text())
     assert roadrisk(settings, "features", "build", cwd=tmp_path, TZ="Asia/Shanghai")["digest"] == snapshot["digest"]
