@@ -120,7 +120,7 @@ class ScoringDesk:
             "as_of": decision.as_of.isoformat(), **{name: answer[name] for name in COPIED},
         }
         if decision.base is None:
-            absent = dict.fromkeys(("factors", "factor_rule", "decomposition", "verification"))
+            absent = dict.fromkeys(("factors", "factor_rule", "currency", "decomposition", "verification"))
             return {**head, "reasons": [], "groups": [], **absent}
         scorer = self.models.with_digest(decision.product, decision.digest)
         explanation = scorer.explain(recorded_matrix(decision))
