@@ -26,6 +26,8 @@ SETTLING_LAG_D: Final = 60
 """Days after which a motor claim counts as reported and reserved. [A]"""
 LARGE_LOSS_CNY: Final = 500_000.0
 """Amounts above are cut here for severity; the excess is no property of one vehicle. [A]"""
+HOLDER_AGE_D: Final = 45
+"""As old as a feature row may be when it is joined."""
 DAYS_PER_YEAR: Final = 365.25
 
 
@@ -83,8 +85,12 @@ def _with_operator(known: Known, rows: ir.Table) -> ir.Table:
     import ibis
 
     holders = fleet(known).select(VEHICLE.id_column, ENTERPRISE.id_column, "cutoff")
-    joined = rows.inner_join(holders, [rows[VEHICLE.id_column] == holders[VEHICLE.id_column],
-                                       holders.cutoff <= rows.event_timestamp])
+    joined = rows.inner_join(holders, [
+        rows[VEHICLE.id_column] == holders[VEHICLE.id_column],
+        holders.cutoff <= rows.event_timestamp,
+        # A holder of longer ago may have sold it; features of then would not be joined either.
+        holders.cutoff > rows.event_timestamp - ibis.interval(days=HOLDER_AGE_D),
+    ])
     order = ibis.window(group_by=[joined[VEHICLE.id_column], joined.event_timestamp], order_by=joined.cutoff.desc())
     ranked = joined.mutate(rank=ibis.row_number().over(order))
     return ranked.filter(ranked["rank"] == 0)

@@ -44,6 +44,8 @@ def delivery_files(inbox: Path) -> list[tuple[str, Path]]:
     ------
     NotFound
         If the inbox does not exist or has a folder that no resource declares.
+    DeliveryRefused
+        If a file is of a kind that has no reader.
     """
     if not inbox.is_dir():
         raise NotFound(f"no inbox {inbox.name!r}", where=str(inbox), remedy="Run `roadrisk simulate` or name a folder.")
@@ -55,7 +57,14 @@ def delivery_files(inbox: Path) -> list[tuple[str, Path]]:
                 where=str(folder),
                 remedy="Folders of an inbox are named by resource id; see docs/reference/resources.md.",
             )
-        found += [(folder.name, path) for path in sorted(folder.iterdir()) if path.suffix in _READERS]
+        found += [(folder.name, path) for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+    strange = [path for _, path in found if path.suffix not in _READERS]
+    if strange:
+        raise DeliveryRefused(
+            f"cannot read {strange[0].suffix or 'a file without suffix'!r}",
+            where=str(strange[0]),
+            remedy=f"Deliver {', '.join(_READERS)}; a file that begins with a dot is passed over.",
+        )
     return found
 
 

@@ -36,7 +36,8 @@ def driving_hour_batch(world: World, identities: Identities, hours: DrivingHours
     rng = generator(world.seed, Stream.FATIGUE, 1)
     first = first_fatigue_day(world)
     start = instants(np.full(len(hours), first), hours.start_h)
-    day = first + np.floor(hours.start_h / 24.0).astype("timedelta64[D]")
+    # The stream reduces an hour as it ends: its row is there within a minute or two, before most next hours begin.
+    arrived = start + np.rint(3600.0 + rng.uniform(15.0, 120.0, len(hours))).astype("timedelta64[s]")
     columns = {
         **_plates(identities, hours.vehicle), "hour_start": start,
         "hours_since_rest_h": np.round(hours.hours_since_rest_h, 2), "cont_drive_h": np.round(hours.cont_drive_h, 2),
@@ -47,7 +48,7 @@ def driving_hour_batch(world: World, identities: Identities, hours: DrivingHours
         "speed_cv": np.round(hours.speed_cv, 3), "lane_departure_n": hours.lane_departure_n,
         "fatigue_event": hours.fatigue_event,
     }
-    return Batch("driving_hour", columns, row_id=driving_hour_row_ids(hours), arrived=next_morning(rng, day))
+    return Batch("driving_hour", columns, row_id=driving_hour_row_ids(hours), arrived=arrived)
 
 
 def driving_hour_row_ids(hours: DrivingHours) -> pa.Array:

@@ -59,7 +59,7 @@ def test_the_bundle_is_live_and_answers_the_example(settings: Settings, result: 
     model = live(settings)[PRODUCT]
     assert model.digest == result["bundle"]["digest"]
     scorer = load_scorer(model.folder, settings.keys_dir, digest=model.digest)
-    matrix, unseen = scorer.encode([result["example_request"]["inputs"]])
+    matrix, unseen = scorer.encode([result["example_request"]["features"]])
     margins = scorer.component_margins(matrix)[0].tolist()
     answer = answer_of(scorer.manifest, margins)
     assert unseen == [[]]

@@ -92,7 +92,16 @@ def test_files_hold_the_arrivals_of_their_month(province: tuple[Path, Simulation
     folder, _ = province
     for file in (folder / "outbox").glob("*/*.parquet"):
         local = pc.add(pq.read_table(file, columns=["arrived_at"])["arrived_at"], pa.scalar(8 * 3600 * 10**6, pa.duration("us")))
-        assert pc.unique(pc.strftime(local, "%Y%m")).to_pylist() == [file.stem.rsplit("-", 1)[1]]
+        assert pc.unique(pc.strftime(local, "%Y%m")).to_pylist() in ([file.stem.rsplit("-", 1)[1]], [])
+
+
+def test_every_file_vouches_for_its_month_and_the_last_month_has_all_resources(
+    province: tuple[Path, SimulationSummary],
+) -> None:
+    folder, _ = province
+    last = {file.parent.name: pq.read_schema(file).metadata for file in (folder / "outbox").glob("*/*-202606.parquet")}
+    assert set(last) == set(RESOURCES)
+    assert {metadata[b"complete_until"] for metadata in last.values()} == {b"2026-06-30T16:00:00+00:00"}
 
 
 def test_nothing_arrives_before_it_happened(province: tuple[Path, SimulationSummary]) -> None:
