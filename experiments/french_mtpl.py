@@ -123,7 +123,8 @@ def french_mtpl(
         STUDY, figures, protocol=PROTOCOL, seconds=time.monotonic() - started,
         bundle={
             "product": PRODUCT, "digest": trained.digest, "version": trained.version,
-            "folder": str(trained.bundle_folder), "card": str(trained.card_folder / "card.md"),
+            "folder": str(trained.bundle_folder.relative_to(settings.home)),
+            "card": str((trained.card_folder / "card.md").relative_to(settings.home)),
         },
         **_example(scorer, premium.frame),
     )

@@ -9,8 +9,8 @@ from registry.bundle import Manifest, ManifestFeature
 from registry.reasons import REASONS
 
 MAX_REASONS: Final = 4
-LEAST_POINTS: Final = 0.05
-"""What rounds to 0.0 points is no reason."""
+LEAST_POINTS: Final = 0.5
+"""What rounds to no point is no reason."""
 
 _UNITS_ZH: Final = {
     "1": "", "%": "%", "d": "天", "h": "小时", "min": "分钟", "s": "秒", "year": "年", "vehicle_year": "车年",
@@ -20,7 +20,7 @@ _UNITS_ZH: Final = {
     "CNY/year": "元/年", "CNY/vehicle_year": "元/车年",
 }
 _UNITS_EN: Final = {"1": "", "score": "points", "vehicle_year": "vehicle-years", "1/vehicle_year": "per vehicle-year",
-    "1/year": "per year", "CNY/year": "CNY per year", "CNY/vehicle_year": "CNY per vehicle-year",
+    "1/year": "per year", "1/100km": "per 100 km", "CNY/year": "CNY per year", "CNY/vehicle_year": "CNY per vehicle-year",
 }
 
 
@@ -97,7 +97,8 @@ def _quantity_zh(value: float, unit: str) -> str:
 
 
 def _quantity_en(value: float, unit: str) -> str:
-    return f"{number_text(value)} {_UNITS_EN.get(unit, unit)}".rstrip()
+    word = _UNITS_EN.get(unit, unit)
+    return f"{number_text(value)} {'point' if word == 'points' and value == 1 else word}".rstrip()
 
 
 def number_text(value: float) -> str:

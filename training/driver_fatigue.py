@@ -20,7 +20,7 @@ TRAINING: Final = ProductTraining(
         group=ENTERPRISE.id_column,
         time=TIMESTAMP,
         baseline="duty_cont_drive_h",
-        purpose="Suggest a rest before fatigue shows; the legal duty limits are computed apart and exactly.",
+        purpose="Suggest a rest before fatigue shows; a probability, never a finding about a driver.",
         limits=(
             "Without a roster nobody knows who drives: the score belongs to the vehicle's shift, not to a person.",
             "A long stop is taken for an opportunity to sleep; a stop is not sleep.",
