@@ -121,7 +121,7 @@ def _scored(product: ScoreProduct) -> Iterator[str]:
         ("outcome", f"{product.outcome_zh}; {product.outcome_en}"),
         ("entity", f"{entity.zh}, {entity.en}, named by {keys}"),
         ("answer", product.answer),
-        ("horizon", f"{product.horizon_d} d"),
+        ("horizon", "under a day, see outcome" if product.horizon_d is None else f"{product.horizon_d} d"),
         ("exposure unit", product.exposure_unit),
         ("mandatory resources [A]", _names(product.mandatory)),
         ("least share of known inputs [A]", f"{product.min_coverage:.0%}"),

@@ -9,14 +9,14 @@ from features.families.vehicle_profile import fleet
 from features.outcomes import accidents, serious_cases
 from features.product import REPORTING_LAG_D, ProductFeatures
 from registry.entities import ENTERPRISE, VEHICLE
-from registry.products import ENTERPRISE_RISK
+from registry.products import ENTERPRISE_HORIZON_D, ENTERPRISE_RISK
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
     from features.known import Known
 
-HORIZON_D: Final = ENTERPRISE_RISK.horizon_d
+HORIZON_D: Final = ENTERPRISE_HORIZON_D
 DAYS_PER_YEAR: Final = 365.25
 
 

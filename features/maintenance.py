@@ -13,14 +13,14 @@ from features.families.vehicle_profile import days_between, fleet
 from features.outcomes import failures
 from features.product import REPORTING_LAG_D, ProductFeatures
 from registry.entities import ENTERPRISE, VEHICLE
-from registry.products import MAINTENANCE
+from registry.products import MAINTENANCE, MAINTENANCE_HORIZON_D
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
     from features.known import Known
 
-HORIZON_D: Final = MAINTENANCE.horizon_d
+HORIZON_D: Final = MAINTENANCE_HORIZON_D
 EVERY_N_CUTOFFS: Final = 2
 """Outcome windows are three months long; every second monthly cut-off keeps nearly all of the information."""
 

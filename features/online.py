@@ -198,7 +198,7 @@ class OnlineStore:
 def _exposure(product_id: str, values: Mapping[str, Any]) -> float | None:
     """Return the expected exposure over the horizon: the fleet on the day, for the whole horizon."""
     product = PRODUCTS[product_id]
-    if product.answer != "rate" or values.get("fleet_size") is None:
+    if product.answer != "rate" or product.horizon_d is None or values.get("fleet_size") is None:
         return None
     return float(values["fleet_size"]) * product.horizon_d / DAYS_PER_YEAR
 

@@ -9,6 +9,9 @@ from registry.errors import NotFound
 
 Answer = Literal["rate", "probability", "hazard", "pure_premium"]
 
+ENTERPRISE_HORIZON_D: Final = 180
+MAINTENANCE_HORIZON_D: Final = 90
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreProduct:
@@ -28,7 +31,7 @@ class ScoreProduct:
     exposure_unit
         Key of `registry.units.UNITS`.
     horizon_d
-        Length of the outcome window in days.
+        Length of the outcome window in days; None where it is shorter than a day, as the outcome's words then say.
     mandatory
         Resources without which there is no score (grey). [A]
     min_coverage
@@ -46,7 +49,7 @@ class ScoreProduct:
     outcome_en: str
     answer: Answer
     exposure_unit: str
-    horizon_d: int
+    horizon_d: int | None
     mandatory: tuple[str, ...]
     min_coverage: float = 0.5
     tier_shares: tuple[float, float, float] = (0.05, 0.15, 0.30)
@@ -57,7 +60,7 @@ ENTERPRISE_RISK: Final = ScoreProduct(
     entity="enterprise",
     outcome_zh="未来180天每车年的事故与严重执法结果次数",
     outcome_en="accidents and serious enforcement outcomes per vehicle-year in the next 180 days",
-    answer="rate", exposure_unit="vehicle_year", horizon_d=180,
+    answer="rate", exposure_unit="vehicle_year", horizon_d=ENTERPRISE_HORIZON_D,
     mandatory=("operator_basic", "vehicle_transport_permit"),
 )
 INSURANCE_PRICING: Final = ScoreProduct(
@@ -71,14 +74,14 @@ MAINTENANCE: Final = ScoreProduct(
     id="maintenance", no=9, zh="车辆智能维保服务", en="vehicle maintenance prediction",
     entity="vehicle",
     outcome_zh="7/30/90天内抛锚或检测不合格", outcome_en="breakdown or failed inspection within 7, 30 and 90 days",
-    answer="hazard", exposure_unit="d", horizon_d=90,
+    answer="hazard", exposure_unit="d", horizon_d=MAINTENANCE_HORIZON_D,
     mandatory=("vehicle_basic", "vehicle_inspection"),
 )
 DRIVER_FATIGUE: Final = ScoreProduct(
     id="driver_fatigue", no=13, zh="司机健康管理与关怀服务", en="driver health and fatigue care",
     entity="vehicle",
     outcome_zh="下一驾驶小时内的疲劳事件", outcome_en="fatigue event in the next driving hour",
-    answer="probability", exposure_unit="h", horizon_d=1,
+    answer="probability", exposure_unit="h", horizon_d=None,
     mandatory=("driving_hour",),
 )
 
