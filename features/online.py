@@ -12,7 +12,7 @@ from features.families import FAMILIES
 from features.products import PRODUCT_FEATURES
 from features.pseudonyms import pseudonym
 from features.snapshot import read_snapshot
-from features.views import IDENTITY_VIEW, PLATE_KEY, open_store
+from features.views import IDENTITY_VIEW, PLATE_KEY, open_store, service_of
 from registry.entities import ENTERPRISE, VEHICLE, Entity
 from registry.errors import InvalidRequest, ServiceUnavailable, UnknownEntity
 from registry.products import PRODUCTS
@@ -100,7 +100,7 @@ class OnlineStore:
         self._key = read_secret(settings.keys_dir, PSEUDONYM_KEY)
         self._snapshot = read_snapshot(settings.feast_dir)
         self._store = open_store(settings)
-        self._services = {name: self._store.get_feature_service(name) for name in PRODUCT_FEATURES}
+        self._services = {name: service_of(self._store, name) for name in PRODUCT_FEATURES}
         self._sources = {name: _sources(name, self._snapshot.complete_until, self.as_of) for name in PRODUCT_FEATURES}
 
     @property

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from features.build import TIMESTAMP, label_table
 from features.products import PRODUCT_FEATURES
 from features.snapshot import FeatureSnapshot, read_snapshot, write_snapshot
-from features.views import IDENTITY_VIEW, feast_objects, open_store
+from features.views import IDENTITY_VIEW, feast_objects, open_store, service_of
 from registry.errors import DataError, NotFound
 from registry.settings import Settings
 
@@ -60,7 +60,7 @@ def training_rows(
         labels = _thinned(labels, max_rows, [entity.id_column for entity in product.joins])
     store = open_store(settings)
     joined: pd.DataFrame = store.get_historical_features(
-        entity_df=labels, features=store.get_feature_service(product_id), filter_by_created_timestamp=True
+        entity_df=labels, features=service_of(store, product_id), filter_by_created_timestamp=True
     ).to_df()
     key = [*(entity.id_column for entity in product.joins), TIMESTAMP]
     ordered = joined.sort_values(key, kind="stable").reset_index(drop=True)

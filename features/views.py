@@ -15,6 +15,7 @@ from features.families import FAMILIES, Family
 from features.feast_door import import_feast
 from features.products import PRODUCT_FEATURES
 from registry.entities import ENTERPRISE, VEHICLE, Entity
+from registry.errors import NotFound
 from registry.settings import Settings
 
 if TYPE_CHECKING:
@@ -71,6 +72,22 @@ def open_store(settings: Settings) -> feast.FeatureStore:
         repo_path=folder,
     )
     return feast.FeatureStore(config=config)
+
+
+def service_of(store: feast.FeatureStore, product_id: str) -> feast.FeatureService:
+    """Return a product's feature service.
+
+    Raises
+    ------
+    NotFound
+        If Feast does not know it.
+    """
+    met = {service.name: service for service in store.list_feature_services()}
+    if product_id not in met:
+        raise NotFound(
+            f"Feast has no service {product_id!r}, it has {sorted(met)}", remedy="Run `roadrisk features apply`."
+        )
+    return met[product_id]
 
 
 def _entity(entity: Entity) -> feast.Entity:
