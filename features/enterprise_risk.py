@@ -10,6 +10,7 @@ from features.outcomes import accidents, serious_cases
 from features.product import REPORTING_LAG_D, ProductFeatures
 from registry.entities import ENTERPRISE, VEHICLE
 from registry.products import ENTERPRISE_HORIZON_D, ENTERPRISE_RISK
+from registry.units import DAYS_PER_YEAR
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from features.known import Known
 
 HORIZON_D: Final = ENTERPRISE_HORIZON_D
-DAYS_PER_YEAR: Final = 365.25
 
 
 def labels(known: Known, data_end: datetime) -> ir.Table:

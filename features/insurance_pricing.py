@@ -14,6 +14,7 @@ from features.families.vehicle_profile import fleet
 from features.product import ProductFeatures
 from registry.entities import ENTERPRISE, VEHICLE
 from registry.products import INSURANCE_PRICING
+from registry.units import DAYS_PER_YEAR
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -28,7 +29,6 @@ LARGE_LOSS_CNY: Final = 500_000.0
 """Amounts above are cut here for severity; the excess is no property of one vehicle. [A]"""
 HOLDER_AGE_D: Final = 45
 """As old as a feature row may be when it is joined."""
-DAYS_PER_YEAR: Final = 365.25
 
 
 def labels(known: Known, data_end: datetime) -> ir.Table:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from features.enterprise_risk import DAYS_PER_YEAR
 from features.families import FAMILIES
 from features.products import PRODUCT_FEATURES
 from features.pseudonyms import pseudonym
@@ -20,6 +19,7 @@ from registry.resources import RESOURCES
 from registry.resources.schema import FRESHNESS_LIMIT_D
 from registry.settings import Settings
 from registry.signing import PSEUDONYM_KEY, read_secret
+from registry.units import DAYS_PER_YEAR
 
 _TTL: Final = {
     name: timedelta(days=family.ttl_d) for family in FAMILIES.values() for name in (*family.links, *family.names)

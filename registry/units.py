@@ -35,3 +35,6 @@ UNITS: Final[dict[str, str]] = {
     "score": "points of a published scheme, as issued",
 }
 """Unit symbol -> meaning."""
+
+DAYS_PER_YEAR: Final = 365.25
+"""Length of the unit `year`."""

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 from features.exact import exact_mean, exact_sum
 from features.families.base import Family
 from features.families.vehicle_activity import ADVERSE_DRIVING, ratios, totals
-from features.families.vehicle_profile import DAYS_PER_YEAR, accidents_per_year, days_between, fleet
+from features.families.vehicle_profile import accidents_per_year, days_between, fleet
 from registry.entities import ENTERPRISE, VEHICLE
 from registry.feature_spec import Feature
+from registry.units import DAYS_PER_YEAR
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir

@@ -9,6 +9,7 @@ from features.families.base import Family
 from features.families.vehicle_profile import accidents_per_year, days_between, fleet
 from registry.entities import ENTERPRISE
 from registry.feature_spec import Feature, Monotone
+from registry.units import DAYS_PER_YEAR
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -37,7 +38,7 @@ def _people(known: Known) -> ir.Table:
         weak_driver_share=exact_mean(rows.grade.isin(WEAK_GRADES).cast("float64")),
         driver_accident_per_year=exact_mean(accidents_per_year(rows.accident_count, rows.first_issue_date, rows.cutoff)),
         training_mean=exact_mean(rows.training_count),
-        driver_experience_year=exact_mean(days_between(rows.driving_licence_first_date, rows.cutoff) / 365.25),
+        driver_experience_year=exact_mean(days_between(rows.driving_licence_first_date, rows.cutoff) / DAYS_PER_YEAR),
     )
     vehicles = fleet(known)
     size = vehicles.group_by(_KEY).aggregate(fleet_size=vehicles.count().cast("float64"))

@@ -8,6 +8,7 @@ from features.families.base import Family
 from registry.codes import CODE_LISTS
 from registry.entities import VEHICLE
 from registry.feature_spec import Feature
+from registry.units import DAYS_PER_YEAR
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 IN_OPERATION: Final = "10"
 """车辆营运状态 code of a vehicle in operation."""
-DAYS_PER_YEAR: Final = 365.25
 
 _PERMIT, _BASIC = "vehicle_transport_permit", "vehicle_basic"
 
