@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from features.exact import exact_sum
+from features.families.base import FEATURE_TTL_D
 from features.families.vehicle_profile import fleet
 from features.product import ProductFeatures
 from registry.entities import ENTERPRISE, VEHICLE
@@ -27,8 +28,6 @@ SETTLING_LAG_D: Final = 60
 """Days after which a motor claim counts as reported and reserved. [A]"""
 LARGE_LOSS_CNY: Final = 500_000.0
 """Amounts above are cut here for severity; the excess is no property of one vehicle. [A]"""
-HOLDER_AGE_D: Final = 45
-"""As old as a feature row may be when it is joined."""
 
 
 def labels(known: Known, data_end: datetime) -> ir.Table:
@@ -89,7 +88,7 @@ def _with_operator(known: Known, rows: ir.Table) -> ir.Table:
         rows[VEHICLE.id_column] == holders[VEHICLE.id_column],
         holders.cutoff <= rows.event_timestamp,
         # A holder of longer ago may have sold it; features of then would not be joined either.
-        holders.cutoff > rows.event_timestamp - ibis.interval(days=HOLDER_AGE_D),
+        holders.cutoff > rows.event_timestamp - ibis.interval(days=FEATURE_TTL_D),
     ])
     order = ibis.window(group_by=[joined[VEHICLE.id_column], joined.event_timestamp], order_by=joined.cutoff.desc())
     ranked = joined.mutate(rank=ibis.row_number().over(order))

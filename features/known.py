@@ -94,16 +94,12 @@ class Known:
 
     def _months_before(self, days: int) -> ir.Table:
         """Return each cut-off with the months that its window touches, as (cutoff, month)."""
-        import ibis
-        import pandas as pd
-
         pairs = [
             (cutoff, number)
             for cutoff in self.cutoff_times
             for number in range(_month_number(cutoff - timedelta(days=days)), _month_number(cutoff) + 1)
         ]
-        times = pd.Series([cutoff for cutoff, _ in pairs]).dt.tz_convert("UTC").dt.as_unit("us")
-        return ibis.memtable(pd.DataFrame({CUTOFF: times, "month": [number for _, number in pairs]}))
+        return _cutoff_table([cutoff for cutoff, _ in pairs], month=[number for _, number in pairs])
 
     def state(self, resource_id: str, key: str, columns: Sequence[str]) -> ir.Table:
         """Return, for each key and cut-off, the latest known row: one row per (key, cut-off).
@@ -145,15 +141,20 @@ def open_known(
     DataError
         If a resource has never been delivered, or a cut-off has no zone.
     """
-    import ibis
-    import pandas as pd
-
     naive = [cutoff for cutoff in cutoffs if cutoff.tzinfo is None]
     if naive:
         raise DataError(f"cut-off {naive[0].isoformat()} has no zone", remedy="Give cut-offs with their offset.")
     tables = {resource_id: _with_known_interval(backend, warehouse, resource_id) for resource_id in resources}
-    frame = pd.DataFrame({CUTOFF: pd.Series(list(cutoffs)).dt.tz_convert("UTC").dt.as_unit("us")})
-    return Known(backend, tables, ibis.memtable(frame), tuple(cutoffs), history_start)
+    return Known(backend, tables, _cutoff_table(cutoffs), tuple(cutoffs), history_start)
+
+
+def _cutoff_table(cutoffs: Sequence[datetime], **columns: Sequence[int]) -> ir.Table:
+    """Return cut-offs as a table, in UTC microseconds as the warehouse has its times, with columns beside them."""
+    import ibis
+    import pandas as pd
+
+    times = pd.Series(list(cutoffs)).dt.tz_convert("UTC").dt.as_unit("us")
+    return ibis.memtable(pd.DataFrame({CUTOFF: times, **columns}))
 
 
 def _with_known_interval(backend: ibis.BaseBackend, warehouse: Warehouse, resource_id: str) -> ir.Table:

@@ -8,6 +8,7 @@ from io import StringIO
 from typing import TYPE_CHECKING
 
 from features.build import TIMESTAMP, label_table
+from features.families.base import FEATURE_TTL_D
 from features.products import PRODUCT_FEATURES
 from features.snapshot import FeatureSnapshot, read_snapshot, write_snapshot
 from features.views import IDENTITY_VIEW, feast_objects, open_store, service_of
@@ -86,7 +87,7 @@ def materialise(settings: Settings, *, progress: Callable[[str, float], None] | 
             found = store.get_feature_view(view)
         except Exception as error:
             raise NotFound(f"no view {view!r} in Feast", remedy="Run `roadrisk features apply`.") from error
-        begin = snapshot.as_of_time - (found.ttl or timedelta(days=45))
+        begin = snapshot.as_of_time - (found.ttl or timedelta(days=FEATURE_TTL_D))
         # Feast prints its own progress on standard output, where results belong.
         with redirect_stdout(StringIO()):
             store.materialize(begin, snapshot.as_of_time, feature_views=[view])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from features.build import CREATED, TIMESTAMP
 from features.families import FAMILIES, Family
+from features.families.base import FEATURE_TTL_D
 from features.feast_door import import_feast
 from features.products import PRODUCT_FEATURES
 from registry.entities import ENTERPRISE, VEHICLE, Entity
@@ -133,7 +134,7 @@ def _identity_view(plate: feast.Entity, path: Path) -> feast.FeatureView:
     fields = [feast.Field(name=name, dtype=String) for name in (VEHICLE.id_column, ENTERPRISE.id_column)]
     return feast.FeatureView(
         name=IDENTITY_VIEW, entities=[plate], schema=fields, source=_source(IDENTITY_VIEW, path),
-        ttl=timedelta(days=45), online=True,
+        ttl=timedelta(days=FEATURE_TTL_D), online=True,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from registry.entities import Entity
 from registry.feature_spec import Feature
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
     from features.known import Known
+
+
+FEATURE_TTL_D: Final = 45
+"""Days for which a row of monthly features speaks for its entity: a month, and time to build the next."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +47,7 @@ class Family:
     features: tuple[Feature, ...]
     expression: Callable[[Known], ir.Table]
     links: tuple[str, ...] = ()
-    ttl_d: int = 45
+    ttl_d: int = FEATURE_TTL_D
 
     @property
     def names(self) -> tuple[str, ...]:
