@@ -10,12 +10,13 @@ import click
 from registry.errors import IntegrityError
 from registry.output import emit, progress
 
-FRENCH_PAGE: Final = "docs/studies/french-mtpl.md"
+STUDIES: Final = "docs/studies"
+FRENCH_PAGE: Final = f"{STUDIES}/french-mtpl.md"
 
 
 @click.group()
 def experiment() -> None:
-    """Run a study on real public data: ours beside the published figures."""
+    """Run a study on real public data beside published figures, or on the simulated province beside its truth."""
 
 
 @experiment.command("french-mtpl")
@@ -38,6 +39,44 @@ def french_mtpl_command(data: Path | None, register: bool, page: Path | None, as
         result = french_mtpl(Settings(), data=data, register=register, progress=tell)
     if page is not None:
         write_page(result, page)
+    emit(result, as_json, render)
+
+
+WRITE: Final = click.option(
+    "--write", "folder", type=click.Path(path_type=Path, file_okay=False), default=None, is_flag=False, flag_value=STUDIES,
+    help=f"Write the page and the result into a folder; without a value {STUDIES}.",
+)
+
+
+@experiment.command("calibration")
+@WRITE
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def calibration_command(folder: Path | None, as_json: bool) -> None:
+    """Show every magnitude of the simulated province of the home beside the one that it should have."""
+    from experiments.calibration import calibration, render, write_study
+    from registry.settings import Settings
+
+    with progress("calibration") as tell:
+        result = calibration(Settings(), progress=tell)
+    if folder is not None:
+        write_study(result, folder)
+    emit(result, as_json, render)
+
+
+@experiment.command("oracle")
+@WRITE
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def oracle_command(folder: Path | None, as_json: bool) -> None:
+    """Compare the live scores of the home with the truth of its simulated province, on the same out-of-time rows."""
+    from experiments.oracle import oracle, render, write_study
+    from registry.settings import Settings
+    from training.fit import wait_passively
+
+    wait_passively()
+    with progress("oracle") as tell:
+        result = oracle(Settings(), progress=tell)
+    if folder is not None:
+        write_study(result, folder)
     emit(result, as_json, render)
 
 

@@ -100,11 +100,13 @@ def _simulate(walk: Walk, report: ProgressCallback) -> None:
 def _ingest(walk: Walk, report: ProgressCallback) -> None:
     from features.landing import ingest_inbox
     from features.warehouse import Warehouse
-    from registry.signing import PSEUDONYM_KEY, read_secret
+    from registry.generation import epoch_of
+    from registry.signing import pseudonym_keys
 
     settings = walk.settings
-    key = read_secret(settings.keys_dir, PSEUDONYM_KEY)
-    for _ in ingest_inbox(settings.outbox_dir, Warehouse(settings.warehouse_dir), key, progress=report):
+    warehouse = Warehouse(settings.warehouse_dir)
+    keys = pseudonym_keys(settings.keys_dir, epoch_of(warehouse.root))
+    for _ in ingest_inbox(settings.outbox_dir, warehouse, keys, progress=report):
         pass
 
 

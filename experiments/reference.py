@@ -51,7 +51,7 @@ def commands(
 def openapi_document() -> str:
     """Return the service's OpenAPI document; no model is loaded and nothing listens."""
     from registry.chain import ChainLedger
-    from registry.decisions import TABLE, DecisionLedger
+    from registry.decisions import INDEXED, TABLE, DecisionLedger
     from serving.app import create_app
     from serving.desk import ScoringDesk
     from serving.live import LiveModels
@@ -60,7 +60,7 @@ def openapi_document() -> str:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         # The contract speaks of declared products alone; the desk behind it has no model and an empty ledger.
-        ledger = DecisionLedger(ChainLedger(folder / "decisions.db", bytes(32), TABLE, indexed=("score_id",)))
+        ledger = DecisionLedger(ChainLedger(folder / "decisions.db", bytes(32), TABLE, indexed=INDEXED))
         desk = ScoringDesk(LiveModels({}, folder, folder), NoStore(), ledger, lambda: datetime.now(UTC))
         try:
             document = create_app(desk).openapi()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +17,7 @@ from registry.entities import ENTITIES
 from registry.errors import RoadRiskError
 from registry.feature_spec import GROUPS, Feature
 from registry.products import PRODUCTS, ScoreProduct
+from registry.prohibited import GUARDS, PROHIBITIONS
 from registry.reasons import REASONS
 from registry.settings import Settings
 
@@ -30,7 +32,9 @@ def features_page() -> str:
         "means that nothing on record is nothing happened; **required** means no score without it. Direction: the "
         "score may only rise (+1) or only fall (-1) with the value.",
     )
-    lines += _table(("Group", "中文", "English"), ((f"`{name}`", zh, en) for name, (zh, en) in GROUPS.items()))
+    lines += ["", "## Inputs by product and group", ""]
+    lines += ["Every product reads the families of the next table; a group's contributions add up to its part of a score."]
+    lines += _table(("Group", "中文", "English", *(f"`{product}`" for product in PRODUCT_FEATURES)), _group_counts())
     lines += ["", "## Families by product"]
     lines += _table(
         ("Family", "Entity", "Features", "Speaks for, days", *(f"`{product}`" for product in PRODUCT_FEATURES)),
@@ -42,7 +46,36 @@ def features_page() -> str:
     )
     for family in FAMILIES.values():
         lines += _family(family)
-    return _text(lines)
+    return _text([*lines, *_prohibited()])
+
+
+def _group_counts() -> Iterator[tuple[str, ...]]:
+    counts = {name: Counter(feature.group for feature in product.features) for name, product in PRODUCT_FEATURES.items()}
+    for group, (zh, en) in GROUPS.items():
+        yield f"`{group}`", zh, en, *(str(count[group] or "") for count in counts.values())
+    yield "**all**", "合计", "all inputs", *(str(count.total()) for count in counts.values())
+
+
+def _prohibited() -> Iterator[str]:
+    """Yield what may not become an input, and the columns without which a resource may not be counted."""
+    yield from ("", "## What may not become an input", "")
+    yield ("Checked by name and resource before every training, and by lineage over the columns that an expression really "
+           "reads in the contract tests.")
+    yield from _table(
+        ("Line", "中文", "English", "Basis", "Columns, resources, words", "Products"),
+        (
+            (f"`{line.id}`", line.zh, line.en, line.basis,
+             _names((*(f"{resource}.{column}" for resource, column in sorted(line.columns)), *sorted(line.resources),
+                     *sorted(line.words))),
+             _names(tuple(sorted(line.products))) or "all")
+            for line in PROHIBITIONS
+        ),
+    )
+    yield from ("", "A resource is counted only with the columns that say which of its rows may count:")
+    yield from _table(
+        ("Resource", "Columns", "中文", "English", "Basis"),
+        ((f"`{guard.resource}`", _names(tuple(sorted(guard.columns))), guard.zh, guard.en, guard.basis) for guard in GUARDS),
+    )
 
 
 def _family(family: Family) -> Iterator[str]:

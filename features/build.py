@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from features.cutoffs import regular_cutoffs
 from features.engine import connect
 from features.families import FAMILIES, Family
 from features.known import Known, open_known
-from features.landing import SHANGHAI_OFFSET
 from features.product import ProductFeatures
 from features.products import PRODUCT_FEATURES
 from features.snapshot import FeatureSnapshot, write_snapshot
 from features.warehouse import Warehouse
 from registry.errors import DataError
+from registry.generation import epoch_of
 from registry.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,48 +29,57 @@ CLOCK: Final = "vehicle_day"
 """The resource whose newest day ends the data: it arrives every day for every vehicle."""
 FIRST_CUTOFF_AFTER_D: Final = 91
 """The first cut-off leaves the longest window of driving behind it."""
+STEP_D: Final = 28
+"""Days between cut-offs unless a build is told otherwise."""
 TIMESTAMP: Final = "event_timestamp"
 CREATED: Final = "created_timestamp"
 
 
-def monthly_cutoffs(first: datetime, last: datetime) -> list[datetime]:
-    """Return the local midnights that begin a month in Shanghai, from `first` to `last`, in UTC.
+@dataclass(frozen=True)
+class DataWindow:
+    """Over which time a warehouse holds data, in UTC.
 
-    Raises
-    ------
-    DataError
-        If there is none.
+    Parameters
+    ----------
+    begin, end
+        Start of the first and end of the last day of the clock.
+    as_of
+        Newest instant of which anything is known: the end, or the last arrival where it is later.
     """
-    found, day = [], (first + SHANGHAI_OFFSET).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    while day - SHANGHAI_OFFSET <= last:
-        if day - SHANGHAI_OFFSET >= first:
-            found.append(day - SHANGHAI_OFFSET)
-        day = (day + timedelta(days=32)).replace(day=1)
-    if not found:
-        raise DataError(
-            f"no month begins between {first.isoformat()} and {last.isoformat()}", where="cut-offs",
-            remedy="Ingest at least four months of data.",
-        )
-    return found
+
+    begin: datetime
+    end: datetime
+    as_of: datetime
 
 
 def build_features(
-    settings: Settings, *, simulated: bool, progress: Callable[[str, float], None] | None = None
+    settings: Settings, *, simulated: bool, step_d: int = STEP_D, progress: Callable[[str, float], None] | None = None
 ) -> FeatureSnapshot:
-    """Compute every family and label at monthly cut-offs and write them as Parquet.
+    """Compute every family and label at regular cut-offs and write them as Parquet.
 
     The tables are sorted by entity and time, so the same warehouse gives the same bytes.
+
+    Parameters
+    ----------
+    settings
+        Where the warehouse and the tables lie.
+    simulated
+        Whether the data are simulated; the snapshot says so to everybody who uses it.
+    step_d
+        Days between cut-offs, whole weeks. Labels are made every `LABEL_STEP_D` days whatever the step.
+    progress
+        Called with a table's name and the share done, 0 to 1.
     """
     warehouse = Warehouse(settings.warehouse_dir)
-    first, data_end = _data_window(warehouse)
-    cutoffs = _cutoffs(first, data_end)
+    window = data_window(warehouse)
+    cutoffs = _cutoffs(window, step_d)
     settings.feature_dir.mkdir(parents=True, exist_ok=True)
     backend = connect(
         threads=settings.threads, memory_limit=settings.memory_limit, spill_dir=settings.feature_dir / ".spill"
     )
-    known = open_known(backend, warehouse, _resources(), cutoffs, first)
+    known = open_known(backend, warehouse, _resources(), cutoffs, window.begin)
     tables: dict[str, tuple[int, str]] = {}
-    steps = list(_steps(known, data_end))
+    steps = list(_steps(known, window.end))
     for position, (name, expression) in enumerate(steps):
         if progress is not None:
             progress(name, position / len(steps))
@@ -81,6 +92,7 @@ def build_features(
         tables=tables,
         complete_until=_complete_until(warehouse, cutoffs[-1]),
         simulated=simulated,
+        pseudonym_epoch=epoch_of(warehouse.root),
     )
     write_snapshot(snapshot, settings.feature_dir)
     if progress is not None:
@@ -88,21 +100,21 @@ def build_features(
     return snapshot
 
 
-def planned_build(settings: Settings) -> dict[str, Any]:
+def planned_build(settings: Settings, *, step_d: int = STEP_D) -> dict[str, Any]:
     """Return what a build would read and write."""
-    first, data_end = _data_window(Warehouse(settings.warehouse_dir))
+    window = data_window(Warehouse(settings.warehouse_dir))
     return {
-        "history_start": first.isoformat(),
-        "cutoffs": [cutoff.isoformat() for cutoff in _cutoffs(first, data_end)],
+        "history_start": window.begin.isoformat(),
+        "cutoffs": [cutoff.isoformat() for cutoff in _cutoffs(window, step_d)],
         "resources": _resources(),
         "tables": [*FAMILIES, *(label_table(product) for product in PRODUCT_FEATURES)],
     }
 
 
-def _cutoffs(first: datetime, data_end: datetime) -> list[datetime]:
-    monthly = monthly_cutoffs(first + timedelta(days=FIRST_CUTOFF_AFTER_D), data_end)
-    # The online store speaks about the end of the data, also where no month ends there.
-    return sorted({*monthly, data_end})
+def _cutoffs(window: DataWindow, step_d: int) -> list[datetime]:
+    regular = regular_cutoffs(window.begin + timedelta(days=FIRST_CUTOFF_AFTER_D), window.end, step_d=step_d)
+    # The online store speaks about the newest instant of which anything is known.
+    return sorted({*regular, window.as_of})
 
 
 def label_table(product_id: str) -> str:
@@ -151,13 +163,26 @@ def _write(table: ir.Table, path: Path) -> tuple[int, str]:
     return file.metadata.num_rows, hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _data_window(warehouse: Warehouse) -> tuple[datetime, datetime]:
-    deliveries = [delivery for delivery in warehouse.deliveries(CLOCK) if delivery.rows]
-    if not deliveries:
+def data_window(warehouse: Warehouse) -> DataWindow:
+    """Return over which time the warehouse holds data.
+
+    Raises
+    ------
+    DataError
+        If nothing of the clock has been delivered.
+    """
+    days = [delivery for delivery in warehouse.deliveries(CLOCK) if delivery.rows]
+    if not days:
         raise DataError(f"nothing of {CLOCK} has been delivered", where=str(warehouse.root), remedy="Run `roadrisk ingest`.")
-    first = min(datetime.fromisoformat(delivery.first_event) for delivery in deliveries)
-    last = max(datetime.fromisoformat(delivery.last_event) for delivery in deliveries)
-    return first, last + timedelta(days=1)
+    begin = min(datetime.fromisoformat(delivery.first_event) for delivery in days)
+    end = max(datetime.fromisoformat(delivery.last_event) for delivery in days) + timedelta(days=1)
+    arrivals = [
+        datetime.fromisoformat(delivery.last_arrival)
+        for resource_id in _resources() for delivery in warehouse.deliveries(resource_id) if delivery.rows
+    ]
+    last = max(arrivals) + timedelta(microseconds=999_999)
+    # A correction that arrives after the newest day is known from then on, so the state of knowledge moves on with it.
+    return DataWindow(begin, end, max(end, last.replace(microsecond=0)))
 
 
 def _complete_until(warehouse: Warehouse, as_of: datetime) -> dict[str, str | None]:

@@ -52,16 +52,17 @@ def ingest(inbox: Path | None, dry_run: bool, as_json: bool) -> None:
     """Take deliveries in: validate, pseudonymise, commit. Each enters whole or not at all; again changes nothing."""
     from features.landing import ingest_inbox
     from features.warehouse import Warehouse
+    from registry.generation import epoch_of
     from registry.output import emit, progress
     from registry.settings import Settings
-    from registry.signing import PSEUDONYM_KEY, read_secret
+    from registry.signing import pseudonym_keys
 
     settings = Settings()
-    key = read_secret(settings.keys_dir, PSEUDONYM_KEY)
+    warehouse = Warehouse(settings.warehouse_dir)
+    keys = pseudonym_keys(settings.keys_dir, epoch_of(warehouse.root))
     counts: dict[str, dict[str, int]] = {}
     with progress("ingest") as report:
-        warehouse = Warehouse(settings.warehouse_dir)
-        for outcome in ingest_inbox(inbox or settings.outbox_dir, warehouse, key, progress=report, dry_run=dry_run):
+        for outcome in ingest_inbox(inbox or settings.outbox_dir, warehouse, keys, progress=report, dry_run=dry_run):
             entry = counts.setdefault(outcome.path.parent.name, {"new": 0, "known": 0, "rows": 0, "quarantined": 0})
             if outcome.manifest is None:
                 entry["known"] += 1
@@ -86,10 +87,14 @@ def features() -> None:
 
 
 @features.command()
+@click.option(
+    "--every-d", "step_d", type=click.Choice(["7", "14", "28"]), default="28", show_default=True,
+    help="Days between the cut-offs at which features are computed.",
+)
 @DRY_RUN
 @JSON_OPTION
-def build(dry_run: bool, as_json: bool) -> None:
-    """Compute feature and label tables at monthly cut-offs."""
+def build(step_d: str, dry_run: bool, as_json: bool) -> None:
+    """Compute feature and label tables at regular cut-offs, and at the newest instant of which anything is known."""
     from features.build import build_features, planned_build
     from features.simulation.marker import is_simulated
     from registry.output import emit, progress, record
@@ -97,10 +102,12 @@ def build(dry_run: bool, as_json: bool) -> None:
 
     settings = Settings()
     if dry_run:
-        emit(planned_build(settings), as_json, record)
+        emit(planned_build(settings, step_d=int(step_d)), as_json, record)
         return
     with progress("features") as report:
-        snapshot = build_features(settings, simulated=is_simulated(settings.home), progress=report)
+        snapshot = build_features(
+            settings, simulated=is_simulated(settings.home), step_d=int(step_d), progress=report
+        )
     emit(
         {
             "digest": snapshot.digest, "as_of": snapshot.as_of, "cutoffs": len(snapshot.cutoffs),
@@ -137,10 +144,11 @@ def _feast_names() -> dict[str, list[str]]:
 
 
 @features.command()
+@click.option("--full", is_flag=True, help="Load every row again, not only what is new since the last time.")
 @DRY_RUN
 @JSON_OPTION
-def materialise(dry_run: bool, as_json: bool) -> None:
-    """Load the newest feature rows into the online store."""
+def materialise(full: bool, dry_run: bool, as_json: bool) -> None:
+    """Load the newest feature rows into the online store; what it holds already is passed over."""
     from features.retrieval import materialise as load
     from features.snapshot import read_snapshot
     from registry.output import emit, progress, record
@@ -150,5 +158,5 @@ def materialise(dry_run: bool, as_json: bool) -> None:
         emit({"as_of": read_snapshot(Settings().feature_dir).as_of, **_feast_names()}, as_json, record)
         return
     with progress("materialise") as report:
-        snapshot = load(Settings(), progress=report)
+        snapshot = load(Settings(), full=full, progress=report)
     emit({"as_of": snapshot.as_of, "digest": snapshot.digest}, as_json, record)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from registry.codes import CODE_LISTS
+from features.rules import ONE_VERSION, Broken, broken_rules, repeated_rows
 from registry.errors import DeliveryRefused
-from registry.formats import FORMAT_CHECKS
-from registry.resources.schema import ENVELOPE, Column, DType, Resource
+from registry.resources.schema import ENVELOPE, WITHHELD, Column, DType, Resource
 
 ARROW_TYPES: Final[dict[DType, pa.DataType]] = {
     "string": pa.string(),
@@ -25,6 +25,8 @@ ARROW_TYPES: Final[dict[DType, pa.DataType]] = {
 }
 MAX_BAD_SHARE: Final = 0.2
 """A delivery with more bad rows than this share is refused whole: its producer changed something. [A]"""
+
+ROW_ID: Final = "row_id"
 
 _QUOTED: Final = re.compile(r" '.*'|(?<=columns, got) \d+: .*| ?\".*\"")
 
@@ -49,11 +51,22 @@ class Violation:
 
 @dataclass(frozen=True)
 class Checked:
-    """A delivery after its contract: the rows that hold, and what the others broke."""
+    """A delivery after its contract: the rows that hold, and what the others broke.
+
+    Parameters
+    ----------
+    accepted
+        Rows that hold, in delivered order.
+    violations, bad_rows
+        What was broken, and by how many rows.
+    repeated
+        Further identical copies of a row at one arrival, which were dropped.
+    """
 
     accepted: pa.Table
     violations: tuple[Violation, ...]
     bad_rows: int
+    repeated: int = 0
 
 
 def check_delivery(table: pa.Table, resource: Resource, *, where: str) -> Checked:
@@ -65,25 +78,39 @@ def check_delivery(table: pa.Table, resource: Resource, *, where: str) -> Checke
         On schema drift (missing, unknown or retyped column, a timestamp without zone), or when more than
         `MAX_BAD_SHARE` of the rows break a rule.
     """
-    columns = (*resource.columns, *ENVELOPE)
-    typed = _typed(table, columns, resource, where)
-    broken: list[tuple[Column, str, pa.ChunkedArray]] = [
-        (column, rule, mask) for column in columns for rule, mask in _rules(typed[column.id], column)
-    ]
-    bad = pa.chunked_array([pa.array([False] * len(typed))]) if not broken else broken[0][2]
-    for _, _, mask in broken[1:]:
-        bad = pc.or_(bad, mask)
-    bad_rows = pc.sum(bad).as_py() or 0
-    violations = tuple(_violations(typed, broken))
-    if bad_rows > MAX_BAD_SHARE * max(len(typed), 1):
-        first = violations[0]
+    checked = check_rows(table, resource, where=where)
+    if checked.bad_rows > MAX_BAD_SHARE * max(len(table), 1):
+        first = checked.violations[0]
         raise DeliveryRefused(
-            f"{bad_rows} of {len(typed)} rows of {resource.id} break their contract; first: row {first.row}, "
+            f"{checked.bad_rows} of {len(table)} rows of {resource.id} break their contract; first: row {first.row}, "
             f"{first.column} = {first.value} breaks {first.rule!r}",
             where=where,
             remedy="Have the supplier deliver it again; nothing of it was taken in.",
         )
-    return Checked(typed.filter(pc.invert(bad)) if bad_rows else typed, violations, bad_rows)
+    return checked
+
+
+def check_rows(table: pa.Table, resource: Resource, *, where: str) -> Checked:
+    """Hold rows against the declaration of their resource, however many of them break a rule.
+
+    Raises
+    ------
+    DeliveryRefused
+        On schema drift.
+    """
+    columns = (*resource.columns, *ENVELOPE)
+    typed = _typed(table, columns, resource, where)
+    broken = list(broken_rules(typed, resource, columns))
+    copies, versions = repeated_rows(typed)
+    if versions is not None:
+        broken.append((ROW_ID, ONE_VERSION, versions))
+    withheld = {column.id for column in columns if column.sensitivity in WITHHELD}
+    violations = tuple(_violations(typed, broken, withheld))
+    bad = _any_of([mask for _, _, mask in broken])
+    out = _any_of([mask for mask in (bad, copies) if mask is not None])
+    accepted = typed if out is None else typed.filter(pc.invert(out))
+    bad_rows = 0 if bad is None else pc.sum(bad).as_py()
+    return Checked(accepted, violations, bad_rows, repeated=len(typed) - len(accepted) - bad_rows)
 
 
 def without_values(error: Exception) -> str:
@@ -133,40 +160,19 @@ def _is_text(met: pa.DataType) -> bool:
     return bool(pa.types.is_null(met) or (pa.types.is_dictionary(met) and pa.types.is_string(met.value_type)))
 
 
-def _rules(values: pa.ChunkedArray, column: Column) -> Iterator[tuple[str, pa.ChunkedArray]]:
-    """Yield (rule, mask of rows that break it) for every rule of a column that some row breaks."""
-    for rule, mask in _all_rules(values, column):
-        filled = pc.fill_null(mask, False)
-        if pc.any(filled).as_py():
-            yield rule, filled
+def _any_of(masks: list[pa.ChunkedArray]) -> pa.ChunkedArray | None:
+    return reduce(pc.or_, masks) if masks else None
 
 
-def _all_rules(values: pa.ChunkedArray, column: Column) -> Iterator[tuple[str, pa.ChunkedArray]]:
-    if not column.nullable:
-        yield "must be present", pc.is_null(values)
-    if column.dtype == "float":
-        yield "must be finite", pc.invert(pc.is_finite(values))
-    if column.minimum is not None:
-        yield f"must be at least {column.minimum:g}", pc.less(values, column.minimum)
-    if column.maximum is not None:
-        yield f"must be at most {column.maximum:g}", pc.greater(values, column.maximum)
-    if column.codes is not None:
-        allowed = set(CODE_LISTS[column.codes].codes)
-        yield f"must be a code of {column.codes}", _breaks(values, lambda text: text in allowed)
-    if column.format is not None:
-        yield f"must be a valid {column.format}", _breaks(values, FORMAT_CHECKS[column.format])
-
-
-def _breaks(values: pa.ChunkedArray, holds: Callable[[str], bool]) -> pa.ChunkedArray:
-    """Return a mask of values for which a text check fails; each distinct value is checked once."""
-    encoded = pc.cast(values, pa.string()).combine_chunks().dictionary_encode()
-    verdicts = pa.array([not holds(text) for text in encoded.dictionary.to_pylist()], pa.bool_())
-    return pa.chunked_array([verdicts.take(encoded.indices)])
-
-
-def _violations(table: pa.Table, broken: list[tuple[Column, str, pa.ChunkedArray]]) -> Iterator[Violation]:
+def _violations(table: pa.Table, broken: list[Broken], withheld: set[str]) -> Iterator[Violation]:
     for column, rule, mask in broken:
-        withheld = column.sensitivity in ("identifier", "personal")
         for row in pc.indices_nonzero(mask.combine_chunks()).to_pylist():
-            value = "(withheld)" if withheld else str(table[column.id][row].as_py())
-            yield Violation(row, column.id, rule, value)
+            value = "(withheld)" if column in withheld else _shown(table[column][row])
+            yield Violation(row, column, rule, value)
+
+
+def _shown(value: pa.Scalar) -> str:
+    try:
+        return str(value.as_py())
+    except (OverflowError, ValueError):  # a time beyond the calendar has no datetime
+        return str(value)

@@ -22,7 +22,8 @@ SAME_SHIFT_H: Final = 3
 def labels(known: Known, data_end: datetime) -> ir.Table:
     """Return (vehicle, start of an hour) with `fatigue_event` of that hour, where an earlier hour of the shift is known.
 
-    The features are those of the hours before, as they had arrived when this one began.
+    The features are those of the hours before, as they had arrived when this one began. An hour whose verification is not
+    known has no label.
     """
     import ibis
 
@@ -31,7 +32,8 @@ def labels(known: Known, data_end: datetime) -> ir.Table:
     numbered = rows.mutate(before=rows.hour_start.lag().over(order))
     since = numbered.hour_start.epoch_seconds() - numbered.before.epoch_seconds()
     same_shift = numbered.filter(
-        numbered.before.notnull() & (since <= SAME_SHIFT_H * 3600) & (numbered.hour_start < ibis.literal(data_end))
+        numbered.before.notnull() & numbered.fatigue_event.notnull() & (since <= SAME_SHIFT_H * 3600)
+        & (numbered.hour_start < ibis.literal(data_end))
     )
     return same_shift.select(
         VEHICLE.id_column, ENTERPRISE.id_column,
@@ -45,7 +47,7 @@ PRODUCT: Final = ProductFeatures(
     id=DRIVER_FATIGUE.id,
     entity=VEHICLE,
     joins=(VEHICLE, ENTERPRISE),
-    families=("duty", "vehicle_activity", "enterprise_people"),
+    families=("duty", "vehicle_activity", "vehicle_people", "enterprise_people", "enterprise_area"),
     label_resources=(HOUR, "vehicle_transport_permit"),
     labels=labels,
     targets=("fatigue_event", "drive_h"),

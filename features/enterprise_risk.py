@@ -29,7 +29,7 @@ def labels(known: Known, data_end: datetime) -> ir.Table:
 
     last = ibis.literal(data_end - timedelta(days=HORIZON_D + REPORTING_LAG_D))
     vehicles = fleet(known)
-    vehicles = vehicles.filter(vehicles.cutoff <= last)
+    vehicles = vehicles.filter(vehicles.cutoff <= last).semi_join(known.cutoffs.labelled(), "cutoff")
     key = [ENTERPRISE.id_column, "cutoff"]
     size = vehicles.group_by(key).aggregate(
         exposure_vehicle_year=vehicles.count().cast("float64") * (HORIZON_D / DAYS_PER_YEAR)
@@ -82,6 +82,7 @@ PRODUCT: Final = ProductFeatures(
     joins=(ENTERPRISE,),
     families=(
         "enterprise_profile", "enterprise_activity", "enterprise_enforcement", "enterprise_people", "enterprise_credit",
+        "enterprise_licence", "enterprise_history", "enterprise_area",
     ),
     label_resources=("enforcement_case", "case_vehicle", "vehicle_transport_permit"),
     labels=labels,

@@ -15,10 +15,21 @@ if TYPE_CHECKING:
 PARTS_PER_UNIT: Final = 1_000_000
 
 
+def to_parts(values: ir.NumericValue) -> ir.IntegerColumn:
+    """Return a column in whole millionths of its unit."""
+    parts: ir.IntegerColumn = (values.cast("float64") * PARTS_PER_UNIT).round().cast("int64")
+    return parts
+
+
+def from_parts(parts: ir.IntegerValue) -> ir.FloatingValue:
+    """Return whole millionths in their own unit."""
+    value: ir.FloatingValue = parts.cast("float64") / PARTS_PER_UNIT
+    return value
+
+
 def exact_sum(values: ir.NumericValue, where: ir.BooleanValue | None = None) -> ir.FloatingScalar:
     """Return the sum of a column in its own unit, null where nothing was added."""
-    parts = (values.cast("float64") * PARTS_PER_UNIT).round().cast("int64")
-    total: ir.FloatingScalar = parts.sum(where=where).cast("float64") / PARTS_PER_UNIT
+    total: ir.FloatingScalar = from_parts(to_parts(values).sum(where=where))
     return total
 
 

@@ -100,8 +100,8 @@ PRODUCT: Final = ProductFeatures(
     entity=VEHICLE,
     joins=(VEHICLE, ENTERPRISE),
     families=(
-        "vehicle_profile", "vehicle_activity", "vehicle_condition", "vehicle_enforcement", "enterprise_profile",
-        "enterprise_activity", "enterprise_people", "enterprise_credit",
+        "vehicle_profile", "vehicle_activity", "vehicle_condition", "vehicle_permit", "vehicle_enforcement", "vehicle_people",
+        "vehicle_area", "enterprise_profile", "enterprise_activity", "enterprise_people", "enterprise_credit",
     ),
     label_resources=("policy", "claim", "vehicle_transport_permit"),
     labels=labels,

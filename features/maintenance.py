@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 HORIZON_D: Final = MAINTENANCE_HORIZON_D
 EVERY_N_CUTOFFS: Final = 2
-"""Outcome windows are three months long; every second monthly cut-off keeps nearly all of the information."""
+"""Outcome windows are three months long; every second labelled cut-off keeps nearly all of the information."""
 
 
 def labels(known: Known, data_end: datetime) -> ir.Table:
@@ -31,10 +31,7 @@ def labels(known: Known, data_end: datetime) -> ir.Table:
 
     last = ibis.literal(data_end - timedelta(days=HORIZON_D + REPORTING_LAG_D))
     vehicles = fleet(known).select(VEHICLE.id_column, ENTERPRISE.id_column, "cutoff")
-    order = ibis.window(order_by=known.cutoffs.cutoff)
-    numbered = known.cutoffs.mutate(number=ibis.row_number().over(order))
-    chosen = numbered.filter(numbered.number % EVERY_N_CUTOFFS == 0).select("cutoff")
-    spine = vehicles.filter(vehicles.cutoff <= last).semi_join(chosen, "cutoff")
+    spine = vehicles.filter(vehicles.cutoff <= last).semi_join(known.cutoffs.labelled(every=EVERY_N_CUTOFFS), "cutoff")
     found = failures(known)
     hits = spine.inner_join(found, [
         spine[VEHICLE.id_column] == found[VEHICLE.id_column],
@@ -57,7 +54,10 @@ PRODUCT: Final = ProductFeatures(
     id=MAINTENANCE.id,
     entity=VEHICLE,
     joins=(VEHICLE, ENTERPRISE),
-    families=("vehicle_profile", "vehicle_activity", "vehicle_condition", "vehicle_enforcement", "enterprise_profile"),
+    families=(
+        "vehicle_profile", "vehicle_activity", "vehicle_condition", "vehicle_permit", "vehicle_service", "vehicle_enforcement",
+        "vehicle_area", "enterprise_profile",
+    ),
     label_resources=("vehicle_inspection", "roadside_assistance"),
     labels=labels,
     targets=("event_day", "observed_d"),

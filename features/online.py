@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from features.families import FAMILIES
 from features.products import PRODUCT_FEATURES
 from features.pseudonyms import pseudonym
-from features.snapshot import read_snapshot
+from features.snapshot import counts_by_wall, read_snapshot
 from features.views import IDENTITY_VIEW, PLATE_KEY, open_store, service_of
 from registry.entities import ENTERPRISE, VEHICLE, Entity
 from registry.errors import InvalidRequest, ServiceUnavailable, UnknownEntity
@@ -18,7 +19,7 @@ from registry.products import PRODUCTS
 from registry.resources import RESOURCES
 from registry.resources.schema import FRESHNESS_LIMIT_D
 from registry.settings import Settings
-from registry.signing import PSEUDONYM_KEY, read_secret
+from registry.signing import pseudonym_keys
 from registry.units import DAYS_PER_YEAR
 
 _TTL: Final = {
@@ -32,7 +33,7 @@ _TIME_SUFFIX: Final = "__ts"
 
 @dataclass(frozen=True)
 class SourceAge:
-    """How old a source was when the inputs were computed.
+    """How old a source is at the instant of the question, as far as the inputs hold it.
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ class SourceAge:
     complete_until
         Instant until which its deliveries were complete; None if nothing was ever delivered.
     age_d
-        Days from then to the snapshot's cut-off.
+        Days from then to the instant of the question: the snapshot's cut-off, or now (`Settings.clock`).
     limit_d
         Days after which the source counts as stale.
     """
@@ -55,6 +56,25 @@ class SourceAge:
     def stale(self) -> bool:
         """Whether the source is absent or older than its limit."""
         return self.age_d is None or self.age_d > self.limit_d
+
+
+@dataclass(frozen=True)
+class FeatureAge:
+    """How fresh one feature is.
+
+    Parameters
+    ----------
+    event_timestamp
+        Instant that the row in the store speaks about; None where the store holds no row.
+    age_d
+        Age of its oldest source in days; None where one was never delivered.
+    source
+        That source.
+    """
+
+    event_timestamp: datetime | None
+    age_d: float | None
+    source: str
 
 
 @dataclass(frozen=True)
@@ -75,6 +95,8 @@ class OnlineInputs:
         Age of every resource that the values draw on.
     exposure
         Expected exposure over the product's horizon in its exposure unit, where the product has one.
+    freshness
+        Feature name -> how fresh it is; empty where the caller sent the values.
     """
 
     entity_id: str
@@ -83,6 +105,7 @@ class OnlineInputs:
     as_of: datetime
     sources: tuple[SourceAge, ...]
     exposure: float | None
+    freshness: Mapping[str, FeatureAge] = field(default_factory=dict)
 
 
 class OnlineStore:
@@ -90,18 +113,26 @@ class OnlineStore:
 
     The service objects are fetched once: fetching one per call costs more than the read itself.
 
+    Parameters
+    ----------
+    settings
+        Names store and keys, and by which clock the age of a source counts.
+    clock
+        Returns the current instant, aware UTC; without it ages count to the snapshot's cut-off whatever the setting is.
+
     Raises
     ------
     NotFound
         If the store has never been filled.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._key = read_secret(settings.keys_dir, PSEUDONYM_KEY)
+    def __init__(self, settings: Settings, clock: Callable[[], datetime] | None = None) -> None:
         self._snapshot = read_snapshot(settings.feast_dir)
+        # The store may still hold pseudonyms of an older epoch than the warehouse.
+        self._keys = pseudonym_keys(settings.keys_dir, self._snapshot.pseudonym_epoch)
+        self._clock = clock if counts_by_wall(settings.clock, simulated=self._snapshot.simulated) else None
         self._store = open_store(settings)
         self._services = {name: service_of(self._store, name) for name in PRODUCT_FEATURES}
-        self._sources = {name: _sources(name, self._snapshot.complete_until, self.as_of) for name in PRODUCT_FEATURES}
 
     @property
     def as_of(self) -> datetime:
@@ -134,7 +165,7 @@ class OnlineStore:
                 f"fields {sorted(key)} do not name one {entity.en}",
                 remedy="Give one of: " + "; ".join(" and ".join(names) for names in entity.natural_keys) + ".",
             )
-        found = pseudonym(self._key, _NAMESPACES[names], *(key[name] for name in names))
+        found = pseudonym(self._keys, _NAMESPACES[names], *(key[name] for name in names))
         return self._vehicle_of(found) if names[0] == "plate_no" else found
 
     def read(self, product_id: str, entity_id: str) -> OnlineInputs:
@@ -151,7 +182,7 @@ class OnlineStore:
         row = {product.entity.id_column: entity_id}
         related: dict[str, str] = {}
         if ENTERPRISE in product.joins[1:]:
-            owner = self._one([f"vehicle_profile:{ENTERPRISE.id_column}"], row).get(ENTERPRISE.id_column)
+            owner = self._one([f"vehicle_profile:{ENTERPRISE.id_column}"], row)[0].get(ENTERPRISE.id_column)
             if owner is None:
                 raise UnknownEntity(
                     "no vehicle in operation with this key", where=f"as of {self.as_of:%Y-%m-%d}",
@@ -159,19 +190,21 @@ class OnlineStore:
                 )
             related[ENTERPRISE.id] = owner
             row[ENTERPRISE.id_column] = owner
-        found = self._one(self._services[product_id], row)
+        found, times = self._one(self._services[product_id], row)
         values = {feature.name: found.get(feature.name) for feature in product.features}
         if all(value is None for value in values.values()):
             raise UnknownEntity(
                 f"no {product.entity.en} with this key", where=f"as of {self.as_of:%Y-%m-%d}",
                 remedy="Check the number; an operator without a vehicle in operation has no score.",
             )
+        sources = _sources(product_id, self._snapshot.complete_until, self._clock() if self._clock else self.as_of)
         return OnlineInputs(
-            entity_id, related, values, self.as_of, self._sources[product_id], _exposure(product_id, values)
+            entity_id, related, values, self.as_of, sources, _exposure(product_id, values),
+            _freshness(product_id, sources, times),
         )
 
     def _vehicle_of(self, plate_id: str) -> str:
-        found = self._one([f"{IDENTITY_VIEW}:{VEHICLE.id_column}"], {PLATE_KEY: plate_id}).get(VEHICLE.id_column)
+        found = self._one([f"{IDENTITY_VIEW}:{VEHICLE.id_column}"], {PLATE_KEY: plate_id})[0].get(VEHICLE.id_column)
         if found is None:
             raise UnknownEntity(
                 "no vehicle in operation bears this plate", where=f"as of {self.as_of:%Y-%m-%d}",
@@ -179,8 +212,8 @@ class OnlineStore:
             )
         return str(found)
 
-    def _one(self, features: Any, row: Mapping[str, str]) -> dict[str, Any]:
-        """Return what the store holds for one row of keys and has not expired."""
+    def _one(self, features: Any, row: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, datetime]]:
+        """Return what the store holds for one row of keys and has not expired, and the instants that it speaks about."""
         try:
             response = self._store.get_online_features(features=features, entity_rows=[dict(row)])
             answer = response.to_dict(include_event_timestamps=True)
@@ -188,11 +221,10 @@ class OnlineStore:
             raise ServiceUnavailable(
                 f"the feature store does not answer ({type(error).__name__})", remedy="Try again shortly."
             ) from error
-        return {name: values[0] for name, values in answer.items() if name in _TTL and not self._expired(name, answer)}
-
-    def _expired(self, name: str, answer: Mapping[str, Any]) -> bool:
+        times = {name: datetime.fromtimestamp(answer[f"{name}{_TIME_SUFFIX}"][0], UTC) for name in answer if name in _TTL}
         # Feast heeds a row's time to live in training and forgets about it online.
-        return datetime.fromtimestamp(answer[f"{name}{_TIME_SUFFIX}"][0], UTC) + _TTL[name] < self.as_of
+        fresh = {name: time for name, time in times.items() if time + _TTL[name] >= self.as_of}
+        return {name: answer[name][0] for name in fresh}, fresh
 
 
 def _exposure(product_id: str, values: Mapping[str, Any]) -> float | None:
@@ -209,6 +241,18 @@ def _sources(product_id: str, complete_until: Mapping[str, str | None], as_of: d
         _source_age(resource, complete_until.get(resource), as_of)
         for resource in dict.fromkeys([*PRODUCTS[product_id].mandatory, *of_features])
     )
+
+
+def _freshness(
+    product_id: str, sources: Sequence[SourceAge], times: Mapping[str, datetime]
+) -> dict[str, FeatureAge]:
+    ages = {source.resource: source.age_d for source in sources}
+    found: dict[str, FeatureAge] = {}
+    for feature in PRODUCT_FEATURES[product_id].features:
+        # A source that was never delivered is older than any other.
+        _, oldest = max((math.inf if ages[name] is None else ages[name], name) for name in feature.resources)
+        found[feature.name] = FeatureAge(times.get(feature.name), ages[oldest], oldest)
+    return found
 
 
 def _source_age(resource: str, until: str | None, as_of: datetime) -> SourceAge:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from features.families.enforcement import SERIOUS_REASONS
+from features.families.enforcement import SERIOUS_REASONS, is_finding
 from features.families.vehicle_condition import FAILED
 from registry.entities import VEHICLE
 
@@ -32,7 +32,7 @@ def accidents(known: Known) -> ir.Table:
 def serious_cases(known: Known) -> ir.Table:
     """Return standing serious cases with `case_id`, the party's `enterprise_id` (may be null), the vehicle's `plate_id`."""
     cases = known.matured("enforcement_case")
-    serious = cases.filter(~cases.not_punish & cases.case_reason.isin(SERIOUS_REASONS))
+    serious = cases.filter(is_finding(cases) & cases.case_reason.isin(SERIOUS_REASONS))
     vehicles = known.matured("case_vehicle")
     # As among the features, a case counts once and of several vehicles it is always the same one.
     plates = vehicles.group_by("case_id").aggregate(plate_id=vehicles.plate_id.min())

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from io import StringIO
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from features.build import TIMESTAMP, label_table
 from features.families.base import FEATURE_TTL_D
 from features.products import PRODUCT_FEATURES
-from features.snapshot import FeatureSnapshot, read_snapshot, write_snapshot
-from features.views import IDENTITY_VIEW, feast_objects, open_store, service_of
+from features.snapshot import SNAPSHOT, FeatureSnapshot, read_snapshot, write_snapshot
+from features.views import IDENTITY_VIEW, definitions_digest, feast_objects, open_store, service_of
 from registry.errors import DataError, NotFound
 from registry.settings import Settings
 
 if TYPE_CHECKING:
     import feast
     import pandas as pd
+
+DEFINITIONS: Final = "definitions.sha256"
+"""File beside the online store: under which definitions it was loaded."""
 
 
 def apply_store(settings: Settings) -> feast.FeatureStore:
@@ -70,14 +74,34 @@ def training_rows(
     return ordered, snapshot
 
 
-def materialise(settings: Settings, *, progress: Callable[[str, float], None] | None = None) -> FeatureSnapshot:
+def materialise(
+    settings: Settings, *, full: bool = False, progress: Callable[[str, float], None] | None = None
+) -> FeatureSnapshot:
     """Load the newest rows of every view into the online store. Running it again changes nothing.
 
-    The snapshot's record is put beside the store last: it says what the store holds, whatever is built afterwards.
+    Rows that the store holds already are not written again, unless the features have been defined or built anew since. What
+    the store holds is put beside it last, whatever is built afterwards.
+
+    Parameters
+    ----------
+    settings
+        Where the tables and the store lie.
+    full
+        Whether every row is written, whatever the store holds.
+    progress
+        Called with a view's name and the share done, 0 to 1.
+
+    Raises
+    ------
+    NotFound
+        If nothing has been built, or a view is not registered.
+    DataError
+        If the store holds a newer snapshot than the one built.
     """
     from datetime import timedelta
 
-    snapshot, store = read_snapshot(settings.feature_dir), open_store(settings)
+    snapshot = read_snapshot(settings.feature_dir)
+    store = open_store(settings, rewrite=full or not _continues(snapshot, settings.feast_dir))
     views = [*dict.fromkeys(family for product in PRODUCT_FEATURES.values() for family in product.families)]
     views.append(IDENTITY_VIEW)
     for position, view in enumerate(views):
@@ -92,9 +116,25 @@ def materialise(settings: Settings, *, progress: Callable[[str, float], None] | 
         with redirect_stdout(StringIO()):
             store.materialize(begin, snapshot.as_of_time, feature_views=[view])
     write_snapshot(snapshot, settings.feast_dir)
+    (settings.feast_dir / DEFINITIONS).write_text(definitions_digest() + "\n")
     if progress is not None:
         progress("done", 1.0)
     return snapshot
+
+
+def _continues(snapshot: FeatureSnapshot, feast_dir: Path) -> bool:
+    """Return whether the rows that the store holds are still right, so that only others need to be written."""
+    if not (feast_dir / SNAPSHOT).is_file():
+        return False
+    held = read_snapshot(feast_dir)
+    if held.as_of_time > snapshot.as_of_time:
+        raise DataError(
+            f"the online store holds {held.as_of}, the newest build is of {snapshot.as_of}", where=str(feast_dir),
+            remedy="Build from all deliveries, or move the folder away and run `roadrisk features apply` to begin anew.",
+        )
+    definitions = feast_dir / DEFINITIONS
+    same = definitions.is_file() and definitions.read_text().strip() == definitions_digest()
+    return same and (held.digest == snapshot.digest or held.as_of_time < snapshot.as_of_time)
 
 
 def _thinned(labels: pd.DataFrame, max_rows: int, ids: list[str]) -> pd.DataFrame:

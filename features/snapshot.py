@@ -34,6 +34,8 @@ class FeatureSnapshot:
         nothing had been delivered.
     simulated
         Whether the data come from the simulated province.
+    pseudonym_epoch
+        Epoch of the keys under which the pseudonyms in the tables were made.
     """
 
     warehouse: str
@@ -43,6 +45,7 @@ class FeatureSnapshot:
     tables: dict[str, tuple[int, str]]
     complete_until: dict[str, str | None]
     simulated: bool
+    pseudonym_epoch: int = 1
 
     @property
     def as_of_time(self) -> datetime:
@@ -75,3 +78,11 @@ def read_snapshot(folder: Path) -> FeatureSnapshot:
     content["cutoffs"] = tuple(content["cutoffs"])
     content["tables"] = {name: (rows, digest) for name, (rows, digest) in content["tables"].items()}
     return FeatureSnapshot(**content)
+
+
+def counts_by_wall(clock: str, *, simulated: bool) -> bool:
+    """Return whether the age of a source is counted to the wall clock's now, by the setting `ROADRISK_CLOCK`.
+
+    A simulated province ends in the past, so by default its sources are as old as they were at the snapshot.
+    """
+    return clock == "wall" or (clock == "auto" and not simulated)

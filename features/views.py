@@ -5,15 +5,18 @@ Feast is used as a library on local files. No on-demand views: they store code i
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from features import families
 from features.build import CREATED, TIMESTAMP
 from features.families import FAMILIES, Family
 from features.families.base import FEATURE_TTL_D
 from features.feast_door import import_feast
+from features.pit import ENGINE_TYPE, ONLINE_TYPE, STORE_TYPE
 from features.products import PRODUCT_FEATURES
 from registry.entities import ENTERPRISE, VEHICLE, Entity
 from registry.errors import NotFound
@@ -48,8 +51,16 @@ def feast_objects(feature_dir: Path) -> list[Any]:
     return [*entities.values(), plate, *views.values(), identity, *services]
 
 
-def open_store(settings: Settings) -> feast.FeatureStore:
-    """Return the feature store on local files: SQL registry and online store on SQLite, DuckDB offline."""
+def open_store(settings: Settings, *, rewrite: bool = False) -> feast.FeatureStore:
+    """Return the feature store on local files: SQL registry and online store on SQLite, Parquet offline.
+
+    Parameters
+    ----------
+    settings
+        Where its files lie.
+    rewrite
+        Whether a load into the online store writes rows too that it holds already.
+    """
     feast = import_feast()
     from feast.repo_config import RepoConfig
 
@@ -67,8 +78,9 @@ def open_store(settings: Settings) -> feast.FeatureStore:
             "serve_features_while_materializing": True,
             "cache_ttl_seconds": 3600,
         },
-        online_store={"type": "sqlite", "path": str(folder / "online.db")},
-        offline_store={"type": "duckdb"},
+        online_store={"type": ONLINE_TYPE, "path": str(folder / "online.db"), "rewrite": rewrite},
+        offline_store={"type": STORE_TYPE},
+        batch_engine={"type": ENGINE_TYPE},
         entity_key_serialization_version=3,
         repo_path=folder,
     )
@@ -89,6 +101,20 @@ def service_of(store: feast.FeatureStore, product_id: str) -> feast.FeatureServi
             f"Feast has no service {product_id!r}, it has {sorted(met)}", remedy="Run `roadrisk features apply`."
         )
     return met[product_id]
+
+
+def definitions_digest() -> str:
+    """Return a hash over what defines the features: the code of the families and the fields of their views.
+
+    A store that was loaded under another digest holds values of other definitions, whatever their instants.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(Path(families.__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    for family in FAMILIES.values():
+        fields = [f"{feature.name}:{feature.dtype}" for feature in family.features]
+        digest.update(repr((family.id, family.entity.id, family.links, family.ttl_d, fields)).encode())
+    return digest.hexdigest()
 
 
 def _entity(entity: Entity) -> feast.Entity:

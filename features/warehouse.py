@@ -16,15 +16,20 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.contracts import Violation
 from registry.errors import IntegrityError
+from registry.generation import check_not_retired
+from registry.locks import exclusive
+
+LOCK: Final = ".lock"
+STAGING: Final = ".staging"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +51,10 @@ class DeliveryManifest:
         register in which nothing changed is quiet, not stale.
     null_share
         Column -> share of nulls among accepted rows.
+    repeated
+        Further identical copies of a row at one arrival, which were dropped.
+    quality
+        Figures of `features.quality.measure`; empty in a manifest of a time before they were measured.
     """
 
     resource: str
@@ -59,6 +68,8 @@ class DeliveryManifest:
     last_arrival: str
     complete_until: str
     null_share: dict[str, float]
+    repeated: int = 0
+    quality: dict[str, Any] = field(default_factory=dict)
 
 
 class Warehouse:
@@ -72,10 +83,24 @@ class Warehouse:
         return any((self.root / resource_id).glob(f"*/{delivery_id}.json"))
 
     def commit(self, table: pa.Table, manifest: dict[str, Any], violations: Iterable[Violation]) -> DeliveryManifest:
-        """Write a delivery; it exists once this returns, and not at all if it does not."""
+        """Write a delivery; it exists once this returns, and not at all if it does not.
+
+        One writer at a time, of all processes; a delivery that another has committed meanwhile stays as it is.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        with exclusive(self.root / LOCK):
+            check_not_retired(self.root)
+            known = self._find(manifest["resource"], manifest["delivery_id"])
+            return known or self._write(table, manifest, violations)
+
+    def _find(self, resource_id: str, delivery_id: str) -> DeliveryManifest | None:
+        notes = list((self.root / resource_id).glob(f"*/{delivery_id}.json"))
+        return DeliveryManifest(**json.loads(notes[0].read_text())) if notes else None
+
+    def _write(self, table: pa.Table, manifest: dict[str, Any], violations: Iterable[Violation]) -> DeliveryManifest:
         resource, delivery_id = manifest["resource"], manifest["delivery_id"]
         folder = self.root / resource / (manifest["complete_until"][:7] or "undated")
-        staging = self.root / ".staging"
+        staging = self.root / STAGING
         for needed in (folder, staging):
             needed.mkdir(parents=True, exist_ok=True)
         draft = staging / f"{delivery_id}.parquet"
@@ -85,7 +110,7 @@ class Warehouse:
             table, draft, compression="zstd", compression_level=1, use_dictionary=repeating, write_page_checksum=True,
             coerce_timestamps="us",
         )
-        whole = DeliveryManifest(**manifest, sha256=hashlib.sha256(draft.read_bytes()).hexdigest())
+        whole = DeliveryManifest(**manifest, sha256=_sha256(draft))
         _publish(draft, folder / draft.name)
         self._quarantine(resource, delivery_id, violations)
         note = staging / f"{delivery_id}.json"
@@ -125,7 +150,7 @@ class Warehouse:
         """
         for delivery in self.deliveries(resource_id):
             path = next((self.root / resource_id).glob(f"*/{delivery.delivery_id}.json")).with_suffix(".parquet")
-            met = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "nothing"
+            met = _sha256(path) if path.exists() else "nothing"
             if met != delivery.sha256:
                 raise IntegrityError(
                     f"delivery {delivery.delivery_id} has hash {met[:16]}, its manifest says {delivery.sha256[:16]}",
@@ -139,7 +164,7 @@ class Warehouse:
             return
         folder = self.root / ".quarantine" / resource
         folder.mkdir(parents=True, exist_ok=True)
-        draft = self.root / ".staging" / f"{delivery_id}.quarantine.json"
+        draft = self.root / STAGING / f"{delivery_id}.quarantine.json"
         draft.write_text(json.dumps(rows, ensure_ascii=False, indent=1))
         _publish(draft, folder / f"{delivery_id}.json")
 
@@ -148,3 +173,14 @@ def _publish(draft: Path, target: Path) -> None:
     with draft.open("rb") as file:
         os.fsync(file.fileno())
     draft.replace(target)
+    # The name must be as durable as the bytes: what was acknowledged is deleted elsewhere once this returns.
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -22,6 +22,8 @@ from registry.signing import LEDGER_KEY, read_secret
 
 LEDGER_FILE: Final = "decisions.db"
 TABLE: Final = "decisions"
+INDEXED: Final = ("score_id", "supersedes")
+"""Fields by which decisions are looked up."""
 EXPLANATION_TOLERANCE: Final = 1e-9
 
 
@@ -57,6 +59,16 @@ class Decision:
         Feature name -> points; empty without a score.
     latency_ms
         Time from the request's arrival in the application to this record.
+    related
+        Pseudonyms of related entities whose features were inputs, by entity id; empty in records before they were kept.
+    supersedes
+        Score id of the decision that this one takes the place of, because rows that it used were corrected or withdrawn.
+    changes
+        Those rows: resource, row_id, kind, fields, and arrival of the old and the new version; possibly not all of them.
+    n_changes
+        How many there are.
+    epoch
+        Epoch of the key that made the pseudonyms.
     """
 
     score_id: str
@@ -75,6 +87,11 @@ class Decision:
     clamp: float | None
     contributions: dict[str, float]
     latency_ms: float
+    related: dict[str, str] = field(default_factory=dict)
+    supersedes: str | None = None
+    changes: tuple[dict[str, Any], ...] = ()
+    n_changes: int = 0
+    epoch: int = 1
 
 
 class DecisionLedger:
@@ -95,7 +112,7 @@ class DecisionLedger:
             If the end of the ledger does not agree with its signed head.
         """
         key = read_secret(settings.keys_dir, LEDGER_KEY)
-        return cls(ChainLedger(settings.ledger_dir / LEDGER_FILE, key, TABLE, indexed=("score_id",)))
+        return cls(ChainLedger(settings.ledger_dir / LEDGER_FILE, key, TABLE, indexed=INDEXED))
 
     def record(self, decision: Decision) -> Entry:
         """Keep a decision durably.
@@ -125,6 +142,11 @@ class DecisionLedger:
                 "no score has this id", where="decision ledger", remedy="Use the score_id of an answer of this service."
             )
         return _decision(found[0])
+
+    def successor(self, score_id: str) -> Decision | None:
+        """Return the decision that took the place of this one; of several the newest, None where it stands."""
+        found = self._chain.find("supersedes", score_id)
+        return _decision(found[-1]) if found else None
 
     def decisions(self, *, after: int = 0, limit: int | None = None) -> Iterator[Decision]:
         """Yield decisions in order, those behind ledger position `after`."""
@@ -177,4 +199,5 @@ def _decision(entry: Entry) -> Decision:
     fields = dict(entry.payload)
     fields["as_of"] = datetime.fromisoformat(fields["as_of"])
     fields["encoded"] = tuple(fields["encoded"])
+    fields["changes"] = tuple(fields.get("changes", ()))
     return Decision(at=entry.at, **fields)

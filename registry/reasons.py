@@ -100,6 +100,19 @@ _ENTRIES = (
     Reason(code="R23", zh="车道偏离与车速波动", en="lane departures and unsteady speed",
            remedy_zh="尽快停车休息", remedy_en="stop and rest soon"),
     Reason(code="R24", zh="投保信息", en="policy particulars"),
+    Reason(code="R25", zh="所在城市执法强度", en="inspection intensity of the city"),
+    Reason(code="R26", zh="道路与交通环境", en="roads and traffic around"),
+    Reason(code="R27", zh="沿途休息与维修条件", en="places of rest and repair along the road",
+           remedy_zh="规划行程时预订停车休息点", remedy_en="plan stops and book parking ahead"),
+    Reason(code="R28", zh="经营许可与证照状态", en="state of licences and permits",
+           remedy_zh="及时换证、处理未结案件", remedy_en="renew papers in time and settle open cases"),
+    Reason(code="R29", zh="检测实测值变化", en="change of measured values between inspections",
+           remedy_zh="检修制动、轮胎与灯光", remedy_en="service brakes, tyres and lamps"),
+    Reason(code="R30", zh="既往故障救援", en="past breakdowns", remedy_zh="排查重复故障部件",
+           remedy_en="trace components that fail again"),
+    Reason(code="R31", zh="客运线路与大件运输", en="passenger lines and oversize transport"),
+    Reason(code="R32", zh="临近报废年限或里程", en="near the age or mileage of retirement",
+           remedy_zh="计划更新车辆", remedy_en="plan to replace the vehicle"),
 )
 
 REASONS: Final[dict[str, Reason]] = {reason.code: reason for reason in _ENTRIES}

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from registry.generation import current_epoch, data_dir
 
 
 class Settings(BaseSettings):
@@ -29,6 +32,13 @@ class Settings(BaseSettings):
         Where the service listens, and how many worker processes it has.
     retrieval_timeout_s
         How long the client waits for an answer.
+    pull_url, pull_key
+        Address of the source that deliveries are pulled from, and the key that it asks for.
+    push_key
+        Key that senders of pushed rows must carry; without one nothing is received.
+    clock
+        Instant at which the age of a source is counted: the feature snapshot's cut-off, or the wall clock's now. auto is
+        snapshot for a simulated province, which ends in the past, and wall for everything else.
     """
 
     model_config = SettingsConfigDict(env_prefix="ROADRISK_", frozen=True, extra="ignore")
@@ -43,6 +53,10 @@ class Settings(BaseSettings):
     port: int = Field(default=8350, ge=1, le=65535)
     workers: int = Field(default=1, ge=1)
     retrieval_timeout_s: float = Field(default=10.0, gt=0)
+    pull_url: str = ""
+    pull_key: SecretStr = SecretStr("")
+    push_key: SecretStr = SecretStr("")
+    clock: Literal["auto", "snapshot", "wall"] = "auto"
 
     @property
     def outbox_dir(self) -> Path:
@@ -50,14 +64,34 @@ class Settings(BaseSettings):
         return self.home / "outbox"
 
     @property
+    def intake_dir(self) -> Path:
+        """Rows that are on their way in: the state of pulls and the journal of pushes; readable by its owner only."""
+        return self.home / "intake"
+
+    @property
     def truth_dir(self) -> Path:
         """True intensities of the simulation; features and training never read it."""
         return self.home / "truth"
 
     @property
+    def pseudonym_epoch(self) -> int:
+        """Epoch of the pseudonyms of the data: 1 until the keys have been rotated."""
+        return current_epoch(self.home)
+
+    @property
     def warehouse_dir(self) -> Path:
-        """Bitemporal Parquet, by resource and arrival month."""
-        return self.home / "warehouse"
+        """Bitemporal Parquet, by resource and arrival month, of the current generation of pseudonyms."""
+        return data_dir(self.home, self.pseudonym_epoch) / "warehouse"
+
+    @property
+    def directory_dir(self) -> Path:
+        """Names of enterprises, of the current generation of pseudonyms; only the console reads them."""
+        return data_dir(self.home, self.pseudonym_epoch) / "directory"
+
+    @property
+    def quality_dir(self) -> Path:
+        """What the checks across resources gave, kept over time; figures of deliveries are in their manifests."""
+        return self.home / "quality"
 
     @property
     def feature_dir(self) -> Path:

@@ -6,11 +6,13 @@ by `roadrisk doctor --init-keys` (and by the demonstration); nothing else makes 
 
 from __future__ import annotations
 
+import datetime as dt
+import hashlib
 import json
 import os
 import secrets
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from registry.bundle import SIGNATURE, canonical_json, digest_of, read_files
 from registry.errors import BundleRefused, ConfigurationError
@@ -58,6 +60,62 @@ def read_secret(keys_dir: Path, name: str) -> bytes:
     if len(key) < 32:
         raise ConfigurationError(f"key {name} has {len(key)} bytes, at least 32 are needed", where=str(path))
     return key
+
+
+def pseudonym_key_name(epoch: int) -> str:
+    """Return the file name of the pseudonym key of an epoch: `pseudonym.key` is that of the first."""
+    return PSEUDONYM_KEY if epoch == 1 else f"pseudonym-{epoch:04d}.key"
+
+
+def pseudonym_keys(keys_dir: Path, epoch: int = 1) -> tuple[bytes, ...]:
+    """Return the pseudonym keys of all epochs up to one, oldest first: the door needs the whole chain.
+
+    Raises
+    ------
+    ConfigurationError
+        If one of them is missing or cannot be used.
+    """
+    return tuple(read_secret(keys_dir, pseudonym_key_name(number)) for number in range(1, epoch + 1))
+
+
+def init_pseudonym_key(keys_dir: Path, epoch: int) -> bool:
+    """Make the pseudonym key of an epoch where it does not exist; return whether one was made."""
+    path = keys_dir / pseudonym_key_name(epoch)
+    if path.exists():
+        return False
+    # A key of half a file would be lost data: it appears whole or not at all.
+    draft = keys_dir / f".{path.name}.{secrets.token_hex(4)}"
+    _write_secret(draft, secrets.token_hex(32).encode())
+    draft.replace(path)
+    return True
+
+
+def listed_pseudonym_keys(keys_dir: Path, epoch: int) -> list[dict[str, Any]]:
+    """Return what may be shown about the pseudonym keys: epoch, file, state, time, fingerprint.
+
+    The fingerprint tells two keys apart, as when a backup is compared, and says nothing about either: it is a hash of 256
+    random bits.
+
+    Parameters
+    ----------
+    keys_dir
+        Where the keys are.
+    epoch
+        Current epoch: later keys wait for a rotation that has not been finished.
+    """
+    waiting = {int(path.stem.rpartition("-")[2]) for path in keys_dir.glob("pseudonym-[0-9][0-9][0-9][0-9].key")}
+    return [_described(keys_dir, number, epoch) for number in sorted({*range(1, epoch + 1), *waiting})]
+
+
+def _described(keys_dir: Path, number: int, epoch: int) -> dict[str, Any]:
+    path = keys_dir / pseudonym_key_name(number)
+    state = "current" if number == epoch else "earlier" if number < epoch else "waiting"
+    described: dict[str, Any] = {"epoch": number, "file": path.name, "state": state, "made": None, "fingerprint": None}
+    if not path.is_file():
+        return described | {"state": "missing"}
+    made = dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC).isoformat(timespec="seconds")
+    print_of = hashlib.sha256(b"fingerprint|" + read_secret(keys_dir, path.name)).hexdigest()[:12]
+    return described | {"made": made, "fingerprint": print_of}
 
 
 def sign_bundle(folder: Path, keys_dir: Path) -> str:

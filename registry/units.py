@@ -21,6 +21,8 @@ UNITS: Final[dict[str, str]] = {
     "1/100km": "occurrences per 100 kilometres",
     "1/year": "occurrences per year",
     "1/vehicle_year": "occurrences per vehicle-year",
+    "1/1000_vehicles": "occurrences or places per thousand vehicles",
+    "1/1000_vehicle_years": "occurrences per thousand vehicle-years",
     "CNY/year": "yuan per year",
     "CNY/vehicle_year": "yuan per vehicle-year",
     "deg": "degrees of arc, WGS-84",

@@ -76,13 +76,22 @@ class DecompositionOut(_Closed):
 
 
 class SourceOut(Wording):
-    """Age of a source when the inputs were computed."""
+    """Age of a source at the instant of the question, as far as the inputs hold it."""
 
     resource: str
     complete_until: str | None
     age_d: float | None
     limit_d: int
     stale: bool
+
+
+class FreshnessOut(_Closed):
+    """How fresh one feature is."""
+
+    feature: str
+    event_timestamp: str | None = Field(description="instant that the stored value speaks about; null where none is stored")
+    age_d: float | None = Field(description="age of its oldest source in days; null where one was never delivered")
+    source: str = Field(description="that source")
 
 
 class CoverageOut(_Closed):
@@ -145,9 +154,68 @@ class RecordedAnswer(_Closed):
     currency: str | None = Field(description="ISO 4217 code of the amounts")
     as_of: str = Field(description="cut-off of the inputs, ISO 8601")
     sources: list[SourceOut]
+    freshness: list[FreshnessOut] = Field(
+        default_factory=list, description="per feature; empty where the caller sent the inputs or in older records"
+    )
     coverage: CoverageOut
     model: ModelOut
     warnings: list[WarningOut]
+
+
+class ChangedRowOut(_Closed):
+    """A row of a source that was corrected, withdrawn or restored."""
+
+    resource: str
+    zh: str
+    en: str
+    row_id: str = Field(description="pseudonym of the supplier's row")
+    kind: Literal["withdrawn", "restored", "corrected"]
+    fields: list[str] = Field(description="columns whose values differ")
+    old_arrived_at: str
+    new_arrived_at: str
+
+
+class VersionOut(_Closed):
+    """One of two scores of which the later took the place of the earlier."""
+
+    score_id: str
+    decided_at: str
+    as_of: str
+    score: float | None
+    points: float | None
+    tier: TierOut
+    model_version: str
+
+
+class MovedGroupOut(Wording):
+    """Points of one feature group in both."""
+
+    group: str
+    old: float
+    new: float
+    change: float
+
+
+class RevisionOut(_Closed):
+    """What moved between a score and the one that took its place."""
+
+    old: VersionOut
+    new: VersionOut
+    same_model: bool = Field(description="whether both come from one model, so that only the data moved")
+    points_change: float | None = Field(description="new minus old; null where one has no score")
+    groups: list[MovedGroupOut] = Field(description="adds up to the change of points, with base and clamp, to 1e-9")
+    base_change: float | None
+    clamp_change: float | None
+    rows: list[ChangedRowOut]
+    n_rows: int = Field(description="changed rows in all; `rows` names at most 100 of them")
+
+
+class PastAnswer(RecordedAnswer):
+    """A past answer, and what became of it."""
+
+    supersedes: str | None = Field(description="score_id of the answer whose place it took")
+    superseded_by: str | None = Field(description="score_id of the answer that took its place")
+    revisions: list[RevisionOut]
 
 
 class ScoreAnswer(RecordedAnswer):

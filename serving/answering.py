@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from features.online import OnlineInputs, SourceAge
+from features.online import FeatureAge, OnlineInputs, SourceAge
 from registry.answers import answer_of
 from registry.bundle import Manifest
 from registry.decisions import as_encoded
@@ -177,6 +177,7 @@ def _provenance(
     return {
         "as_of": inputs.as_of.isoformat(),
         "sources": [_source(age) for age in inputs.sources],
+        "freshness": [_fresh(name, inputs.freshness[name]) for name in values if name in inputs.freshness],
         "coverage": {
             "share": present / total, "present": present, "total": total,
             "minimum": product.min_coverage if product else 0.0,
@@ -194,6 +195,13 @@ def _source(age: SourceAge) -> dict[str, Any]:
     return {
         "resource": age.resource, "zh": zh, "en": en, "age_d": age.age_d, "limit_d": age.limit_d, "stale": age.stale,
         "complete_until": age.complete_until.isoformat() if age.complete_until else None,
+    }
+
+
+def _fresh(name: str, age: FeatureAge) -> dict[str, Any]:
+    return {
+        "feature": name, "event_timestamp": age.event_timestamp.isoformat() if age.event_timestamp else None,
+        "age_d": age.age_d, "source": age.source,
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -20,6 +20,7 @@ from registry.products import product_named
 from serving.answering import Scored, answer_score, explain_row
 from serving.live import LiveModels, LiveScorer
 from serving.ports import FeatureSource
+from serving.revision import revision_of
 from serving.schemas import check_features
 
 COPIED = ("model", "score", "points", "tier", "no_score")
@@ -47,12 +48,15 @@ class ScoringDesk:
         The decision ledger.
     clock
         Returns the current instant, aware UTC.
+    epoch
+        Epoch of the key that made the store's pseudonyms.
     """
 
     models: LiveModels
     source: FeatureSource
     decisions: DecisionLedger
     clock: Callable[[], datetime]
+    epoch: int = 1
 
     def score_entity(self, product_id: str, key: Mapping[str, str], asked: Asked) -> dict[str, Any]:
         """Return the recorded answer for one entity.
@@ -93,15 +97,51 @@ class ScoringDesk:
         scored = answer_score(model.scorer, model.version, inputs, score_id=new_score_id())
         return self._record(model, inputs, scored, asked)
 
+    def score_again(
+        self, before: Decision, inputs: OnlineInputs, changes: Sequence[Mapping[str, Any]], n_changes: int, asked: Asked
+    ) -> dict[str, Any]:
+        """Score the entity of a past decision on new inputs, and record that the new decision takes its place.
+
+        Parameters
+        ----------
+        before
+            The decision that used rows that were corrected or withdrawn.
+        inputs
+            What is known now.
+        changes, n_changes
+            Those rows, as the ledger keeps them, and how many there are.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If the product has no live model, or store or ledger cannot be used.
+        """
+        model = self.models.product(before.product)
+        inputs = _complete(model, inputs)
+        scored = answer_score(
+            model.scorer, model.version, inputs, score_id=new_score_id(), product=product_named(before.product)
+        )
+        return self._record(
+            model, inputs, scored, asked, supersedes=before.score_id, changes=tuple(map(dict, changes)), n_changes=n_changes
+        )
+
     def recorded(self, score_id: str) -> dict[str, Any]:
-        """Return a past answer as it was recorded.
+        """Return a past answer as it was recorded, with what took its place and whose place it took.
 
         Raises
         ------
         NotFound
             If there is none.
         """
-        return self.decisions.get(score_id).answer
+        decision = self.decisions.get(score_id)
+        successor = self.decisions.successor(score_id)
+        predecessor = self.decisions.get(decision.supersedes) if decision.supersedes else None
+        revisions = [revision_of(predecessor, decision)] if predecessor else []
+        revisions += [revision_of(decision, successor)] if successor else []
+        return {
+            **decision.answer, "supersedes": decision.supersedes,
+            "superseded_by": successor.score_id if successor else None, "revisions": revisions,
+        }
 
     def explanation(self, score_id: str) -> dict[str, Any]:
         """Return the exact explanation of a past decision, recomputed from its record and its bundle.
@@ -141,7 +181,10 @@ class ScoringDesk:
             row = [np.nan if value is None else value for value in model.scorer.bundle.golden.rows[0]]
             model.scorer.explain(np.array([row]))
 
-    def _record(self, model: LiveScorer, inputs: OnlineInputs, scored: Scored, asked: Asked) -> dict[str, Any]:
+    def _record(
+        self, model: LiveScorer, inputs: OnlineInputs, scored: Scored, asked: Asked, *, supersedes: str | None = None,
+        changes: tuple[dict[str, Any], ...] = (), n_changes: int = 0,
+    ) -> dict[str, Any]:
         manifest = model.manifest
         self.decisions.record(Decision(
             score_id=scored.answer["score_id"], request_id=asked.request_id, at=self.clock(), product=manifest.product,
@@ -149,7 +192,8 @@ class ScoringDesk:
             inputs={name: inputs.values[name] for name in manifest.feature_names}, encoded=scored.encoded,
             exposure=inputs.exposure, answer=scored.recorded_answer, base=scored.base, clamp=scored.clamp,
             contributions=dict(scored.contributions or {}),
-            latency_ms=round((time.perf_counter() - asked.started) * 1000, 3),
+            latency_ms=round((time.perf_counter() - asked.started) * 1000, 3), related=dict(inputs.related),
+            supersedes=supersedes, changes=changes, n_changes=n_changes, epoch=self.epoch,
         ))
         return scored.answer
 

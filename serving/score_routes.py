@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse
 
 from registry.products import PRODUCTS, ScoreProduct, product_named
-from serving.answer_schema import ExplanationOut, RecordedAnswer, ScoreAnswer
+from serving.answer_schema import ExplanationOut, PastAnswer, ScoreAnswer
 from serving.desk import Asked, ScoringDesk
 from serving.documents import GET_PROBLEMS, POST_PROBLEMS, problem_responses
 from serving.envelope import REQUEST_ID, STARTED
@@ -76,7 +76,8 @@ def _add_unknown_product(router: APIRouter) -> None:
 def _add_past(router: APIRouter, desk: ScoringDesk) -> None:
     @router.get(
         "/v1/scores/{score_id}", tags=["past scores"], operation_id="get_score", summary="a past answer, as recorded",
-        responses={200: {"model": RecordedAnswer}, **problem_responses((*GET_PROBLEMS, 422))},
+        description="With the answer that took its place after a correction or withdrawal, and what moved between them.",
+        responses={200: {"model": PastAnswer}, **problem_responses((*GET_PROBLEMS, 422))},
     )
     def get_score(score_id: ScoreId) -> JSONResponse:
         return JSONResponse(desk.recorded(score_id))

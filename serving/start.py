@@ -79,13 +79,19 @@ def check_start(settings: Settings) -> dict[str, LiveModel]:
 
 
 def open_desk(settings: Settings) -> ScoringDesk:
-    """Return a scoring desk on the real store and ledger, warmed up; what is alive by then is left to no collector."""
-    models = load_live(settings, proved=_proved())
-    desk = ScoringDesk(models, _source(settings, models), DecisionLedger.open(settings), lambda: datetime.now(UTC))
+    """Return a scoring desk of a worker, warmed up; what is alive by then is left to no collector."""
+    desk = make_desk(settings)
     desk.warm_up()
     gc.collect()
     gc.freeze()
     return desk
+
+
+def make_desk(settings: Settings) -> ScoringDesk:
+    """Return a scoring desk on the live models, the real store and the real ledger."""
+    models = load_live(settings, proved=_proved())
+    source, ledger = _source(settings, models), DecisionLedger.open(settings)
+    return ScoringDesk(models, source, ledger, lambda: datetime.now(UTC), _epoch(settings, models))
 
 
 def _proved() -> list[str]:
@@ -103,7 +109,16 @@ def _source(settings: Settings, models: LiveModels) -> FeatureSource:
         return NoStore()
     from features.online import OnlineStore
 
-    return OnlineStore(settings)
+    return OnlineStore(settings, lambda: datetime.now(UTC))
+
+
+def _epoch(settings: Settings, models: LiveModels) -> int:
+    """Return the epoch of the pseudonyms that decisions will hold: the online store may lag behind the warehouse."""
+    if not _needs_store(models.live):
+        return settings.pseudonym_epoch
+    from features.snapshot import read_snapshot
+
+    return read_snapshot(settings.feast_dir).pseudonym_epoch
 
 
 def _needs_store(names: Iterable[str]) -> bool:

@@ -14,7 +14,8 @@ THEIR_WARNINGS = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let pass the warnings that our dependencies give each other and that we cannot mend."""
+    """Let pass the warnings that our dependencies give each other and that we cannot mend; name our markers."""
+    config.addinivalue_line("markers", "spark: starts a Spark session, which needs Java (deselect with -m 'not spark')")
     for line in THEIR_WARNINGS:
         config.addinivalue_line("filterwarnings", line)
 

@@ -13,6 +13,7 @@ from registry.bundle import AnswerKind, Objective
 from registry.errors import TrainingError
 from registry.feature_spec import Feature
 from registry.products import ScoreProduct
+from registry.prohibited import refuse_prohibited
 
 HAZARD_HORIZONS_D: Final = (7, 30, 90)
 
@@ -136,7 +137,14 @@ class TrainingTask:
         cls, product: ScoreProduct, *, features: Sequence[Feature], components: Sequence[ComponentTask], group: str,
         time: str | None, **others: Any,
     ) -> TrainingTask:
-        """Return the task of a declared product; `others` are further parameters of this class."""
+        """Return the task of a declared product; `others` are further parameters of this class.
+
+        Raises
+        ------
+        TrainingError
+            If an input is on the list of `registry.prohibited`.
+        """
+        refuse_prohibited(product.id, features)
         return cls(
             id=product.id, zh=product.zh, en=product.en, entity=product.entity, answer=product.answer,
             exposure_unit=product.exposure_unit, horizon_d=product.horizon_d, features=tuple(features),

@@ -5,13 +5,19 @@ from __future__ import annotations
 from typing import Final
 
 from features.families import (
+    area_context,
     duty,
     enforcement,
+    enterprise_history,
+    enterprise_licence,
     enterprise_profile,
     enterprise_standing,
     vehicle_activity,
     vehicle_condition,
+    vehicle_people,
+    vehicle_permit,
     vehicle_profile,
+    vehicle_service,
 )
 from features.families.base import Family
 from registry.feature_spec import Feature
@@ -22,12 +28,19 @@ FAMILIES: Final[dict[str, Family]] = {
         vehicle_profile.FAMILY,
         vehicle_activity.FAMILY,
         vehicle_condition.FAMILY,
+        vehicle_permit.FAMILY,
+        vehicle_service.FAMILY,
+        vehicle_people.FAMILY,
+        area_context.VEHICLE_FAMILY,
         enforcement.VEHICLE_FAMILY,
         enterprise_profile.PROFILE_FAMILY,
         enterprise_profile.ACTIVITY_FAMILY,
         enforcement.ENTERPRISE_FAMILY,
         enterprise_standing.PEOPLE_FAMILY,
         enterprise_standing.CREDIT_FAMILY,
+        enterprise_licence.FAMILY,
+        enterprise_history.FAMILY,
+        area_context.ENTERPRISE_FAMILY,
         duty.FAMILY,
     )
 }

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 FEATURE_TTL_D: Final = 45
-"""Days for which a row of monthly features speaks for its entity: a month, and time to build the next."""
+"""Days for which a row of features speaks for its entity: the longest step between cut-offs, and time to build the next."""
 
 
 @dataclass(frozen=True, kw_only=True)

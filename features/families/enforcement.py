@@ -1,7 +1,8 @@
 """Enforcement cases of vehicles and of enterprises, counted as they were known and still stood at the cut-off.
 
 A case counts for the operator named as a party; where none is named, for the holder of the vehicle's transport permit at
-the cut-off. Cases without punishment (不予行政处罚) and withdrawn ones are no findings and never count.
+the cut-off. It is a finding from the arrival of its decision on: a case that is only filed accuses and does not count. Cases
+without punishment (不予行政处罚), revoked (撤销) and withdrawn ones are no findings and never count.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ OVERLOAD_REASONS: Final = ("C11", "C12", "C13")
 MAINTENANCE_REASONS: Final = ("C09", "C10", "C15")
 SERIOUS_REASONS: Final = tuple(reason for reason, severity in CASE_SEVERITY.items() if severity in ("VSI", "MSI"))
 """Case reasons that count as serious outcomes. [A] severity classes."""
+DECIDED_STATES: Final = ("3", "4")
+"""案件状态 of a case with a penalty decision: decided, closed. [A] codes."""
+REVOKED_STATE: Final = "5"
+"""案件状态 of a case whose decision was revoked (行政处罚法 Art. 48). [A] code."""
 _CASE, _CASE_VEHICLE = "enforcement_case", "case_vehicle"
 _RATES: Final = {
     "case": "n_case_365d", "overload": "n_overload_365d", "serious_case": "n_serious_365d",
@@ -41,9 +46,9 @@ def cases(known: Known) -> ir.Table:
 
 
 def _cases(known: Known) -> ir.Table:
-    columns = ["case_id", "enterprise_id", "case_reason", "fine_cny", "overload_ratio", "not_punish"]
+    columns = ["case_id", "enterprise_id", "case_reason", "fine_cny", "overload_ratio", "not_punish", "state"]
     found = known.at_cutoffs(_CASE, columns, days=WINDOW_D)
-    found = found.filter(~found.not_punish).drop("not_punish", "arrived_at")
+    found = found.filter(is_finding(found)).drop("not_punish", "state", "arrived_at")
     plates = known.at_cutoffs(_CASE_VEHICLE, ["case_id", "plate_id"], days=WINDOW_D + 60)
     # A case counts once; of several vehicles it is always the same one.
     plates = plates.group_by(["case_id", "cutoff"]).aggregate(plate_id=plates.plate_id.min())
@@ -54,6 +59,12 @@ def _cases(known: Known) -> ir.Table:
         "cutoff", "case_id", "case_reason", "fine_cny", "overload_ratio", "event_time", VEHICLE.id_column,
         enterprise_id=joined.enterprise_id.coalesce(joined.holder_id),
     )
+
+
+def is_finding(rows: ir.Table) -> ir.BooleanValue:
+    """Return whether a case is decided, not revoked, and ended with a penalty."""
+    finding: ir.BooleanValue = rows.state.isin(DECIDED_STATES) & ~rows.not_punish
+    return finding
 
 
 def _counts(rows: ir.Table) -> dict[str, ir.Value]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from features.exact import exact_mean
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 RED, BLACK = "1", "2"
 """名单类型 codes."""
+REVOKED_REASON: Final = "3"
+"""移出原因 of an entry that should never have been made (撤销). [A] code."""
 WEAK_GRADES: Final = ("A", "B")
 """诚信考核等级 below 合格 (AA)."""
 _PEOPLE, _RATING, _CREDIT = "road_practitioner_rating", "road_enterprise_rating", "credit_list"
@@ -63,19 +66,28 @@ def _credit(known: Known) -> ir.Table:
 
 
 def _lists(known: Known) -> ir.Table:
-    """Count entries in force: neither expired nor removed at the cut-off."""
-    import ibis
-
-    entries = known.state(_CREDIT, "entry_no", [ENTERPRISE.id_column, "list_type", "expires_at", "removed_at"])
-    day = entries.cutoff.date()
-    ended = ibis.least(
-        entries.expires_at.fill_null(ibis.date(9999, 1, 1)), entries.removed_at.fill_null(ibis.date(9999, 1, 1))
-    )
-    standing = entries.filter((ended > day) & entries.enterprise_id.notnull())
+    standing = entries_in_force(known, [])
     return standing.group_by(_KEY).aggregate(
         n_black=(standing.list_type == BLACK).sum().cast("float64"),
         n_red=(standing.list_type == RED).sum().cast("float64"),
     )
+
+
+def entries_in_force(known: Known, columns: Sequence[str]) -> ir.Table:
+    """Return entries of operators in force at each cut-off: listed, and neither expired, removed, repaired nor revoked.
+
+    An entry is in force until the local midnight that begins the day of its end. One that says why it was removed, or by
+    which document it was repaired (信用修复), and not when, is over: what is unclear is not held against anybody.
+    """
+    import ibis
+
+    named = [ENTERPRISE.id_column, "list_type", "expires_at", "removed_at", "removal_reason", "repair_doc_no", *columns]
+    entries = known.state(_CREDIT, "entry_no", named)
+    day = (entries.cutoff + ibis.interval(hours=8)).date()
+    never = ibis.date(9999, 1, 1)
+    ended = ibis.least(entries.expires_at.fill_null(never), entries.removed_at.fill_null(never))
+    undated = entries.removed_at.isnull() & (entries.removal_reason.notnull() | entries.repair_doc_no.notnull())
+    return entries.filter((ended > day) & ~undated & entries.enterprise_id.notnull())
 
 
 def _person(

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from features.exact import exact_mean, exact_sum
+from features.cutoffs import CUTOFF, POSITION
+from features.exact import from_parts
 from features.families.base import Family
 from features.families.vehicle_profile import fleet
-from registry.entities import VEHICLE
+from features.holders import PLATE, only_bearer, reused_plates, with_vehicle
+from features.known import FIRST, window_column
+from features.rolling import N_ROWS, cohorts, rolling
+from registry.entities import ENTERPRISE, VEHICLE
 from registry.feature_spec import Feature
 
 if TYPE_CHECKING:
@@ -18,32 +22,83 @@ if TYPE_CHECKING:
 LONG_D: Final = 90
 SHORT_D: Final = 30
 _DAY: Final = "vehicle_day"
-_SUMMED: Final = (
+_LONG: Final = (
     "distance_km", "drive_h", "night_drive_h", "h_2_5", "n_cont_over_4h", "overspeed_min", "n_alarm_fatigue",
     "n_alarm_speed", "n_alarm_collision", "n_harsh_brake", "offline_h",
 )
+_SHORT: Final = ("distance_km", "drive_h", "active_days")
+_LONGEST, _P95, _N_P95 = "max_cont_drive_h", "p95_speed_kmh", "n_p95"
+_SUMMED: Final = {LONG_D: (*_LONG, _P95, _N_P95), SHORT_D: _SHORT}
+_EVENT: Final = "event_time"
 
 
 def totals(known: Known) -> ir.Table:
-    """Return sums of the daily reductions by vehicle and cut-off; columns end in `_90d` and `_30d`."""
+    """Return sums of the daily reductions by vehicle in operation and cut-off; columns end in `_90d` and `_30d`."""
     return known.shared("activity_totals", _totals)
 
 
 def _totals(known: Known) -> ir.Table:
+    days = known.shared("activity_cohorts", _day_cohorts)
+    lasting, reused = days.filter(days[_EVENT].isnull()), days.filter(days[_EVENT].notnull())
+    both = _of_lasting_plates(known, lasting).union(_of_reused_plates(known, reused))
+    # A vehicle may have had two plates within the window.
+    key = [VEHICLE.id_column, CUTOFF]
+    names = [name for name in both.columns if name not in (*key, _LONGEST)]
+    parts = both.group_by(key).aggregate(
+        **{name: both[name].sum().cast("int64") for name in names}, **{_LONGEST: both[_LONGEST].max()}
+    )
+    summed = parts.select(
+        *key,
+        max_cont_drive_h_30d=parts[_LONGEST],
+        p95_speed_kmh_90d=parts[f"{_P95}_90d"].cast("float64") / parts[f"{_N_P95}_90d"].nullif(0).cast("float64"),
+        **{f"{name}_90d": from_parts(parts[f"{name}_90d"]) for name in _LONG},
+        **{f"{name}_30d": _where_any(parts, from_parts(parts[f"{name}_30d"])) for name in _SHORT},
+    )
+    vehicles = fleet(known).select(*key, ENTERPRISE.id_column)
+    return vehicles.inner_join(summed, key)
+
+
+def _day_cohorts(known: Known) -> ir.Table:
+    """Return the vehicle-days by plate, with their day only where the plate passed from vehicle to vehicle."""
     import ibis
 
-    days = known.at_cutoffs(_DAY, ["plate_id", "max_cont_drive_h", "p95_speed_kmh", *_SUMMED], days=LONG_D)
-    recent = days.event_time >= days.cutoff - ibis.interval(days=SHORT_D)
-    sums = {f"{name}_{LONG_D}d": exact_sum(days[name]) for name in _SUMMED}
-    sums |= {f"{name}_{SHORT_D}d": exact_sum(days[name], where=recent) for name in ("distance_km", "drive_h")}
-    summed = days.group_by(["plate_id", "cutoff"]).aggregate(
-        **sums,
-        active_days_30d=(days.distance_km > 0).sum(where=recent).cast("float64"),
-        max_cont_drive_h_30d=days.max_cont_drive_h.max(where=recent).cast("float64"),
-        p95_speed_kmh_90d=exact_mean(days.p95_speed_kmh),
-    )
-    vehicles = fleet(known).select(VEHICLE.id_column, "plate_id", "enterprise_id", "cutoff")
-    return vehicles.inner_join(summed, ["plate_id", "cutoff"]).drop("plate_id")
+    spans = known.spans(_DAY, [PLATE, _LONGEST, _P95, *_LONG], windows_d=tuple(_SUMMED))
+    marked = spans.left_join(reused_plates(known).mutate(reused=True), PLATE, rname="r_{name}")
+    marked = marked.mutate(**{_EVENT: marked.reused.fill_null(False).ifelse(marked[_EVENT], ibis.null(marked[_EVENT].type()))})
+    sums = {name: marked[name] for name in (*_LONG, _P95)}
+    sums |= {_N_P95: marked[_P95].notnull(), "active_days": marked.distance_km > 0}
+    return cohorts(marked, [PLATE, _EVENT], tuple(_SUMMED), sums, {_LONGEST: marked[_LONGEST]})
+
+
+def _where_any(parts: ir.Table, value: ir.FloatingValue) -> ir.FloatingValue:
+    """Return a sum over the short window, null where no day fell into it."""
+    import ibis
+
+    shown: ir.FloatingValue = (parts.n_rows_30d > 0).ifelse(value, ibis.null("float64"))
+    return shown
+
+
+def _of_lasting_plates(known: Known, days: ir.Table) -> ir.Table:
+    """Return the sums of plates that one vehicle alone has borne, by vehicle."""
+    summed = rolling(known, days, PLATE, _SUMMED)
+    recent = known.unfold(days.select(PLATE, FIRST, window_column(SHORT_D), _LONGEST), until=window_column(SHORT_D))
+    longest = recent.group_by([PLATE, CUTOFF]).aggregate(**{_LONGEST: recent[_LONGEST].max()})
+    joined = summed.left_join(longest, [PLATE, CUTOFF], rname="l_{name}")
+    named = joined.inner_join(only_bearer(known), [PLATE, CUTOFF], rname="b_{name}")
+    return named.select(VEHICLE.id_column, CUTOFF, *(name for name in summed.columns if name not in (PLATE, CUTOFF)), _LONGEST)
+
+
+def _of_reused_plates(known: Known, days: ir.Table) -> ir.Table:
+    """Return the sums of plates that passed from vehicle to vehicle: each day belongs to its bearer of that day."""
+    rows = with_vehicle(known, known.unfold(days, until=window_column(LONG_D)))
+    rows = rows.filter(rows[VEHICLE.id_column].notnull())
+    recent = rows[POSITION] < rows[window_column(SHORT_D)]
+    sums: dict[str, ir.Value] = {}
+    for window, names in _SUMMED.items():
+        inside = recent if window == SHORT_D else None
+        sums |= {f"{name}_{window}d": rows[name].sum(where=inside).fill_null(0).cast("int64") for name in (*names, N_ROWS)}
+    summed = rows.group_by([VEHICLE.id_column, CUTOFF]).aggregate(**sums, **{_LONGEST: rows[_LONGEST].max(where=recent)})
+    return summed.select(VEHICLE.id_column, CUTOFF, *sums, _LONGEST)
 
 
 def ratios(table: ir.Table) -> dict[str, ir.Value]:

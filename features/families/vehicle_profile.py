@@ -29,10 +29,24 @@ def fleet(known: Known) -> ir.Table:
 def _fleet(known: Known) -> ir.Table:
     columns = [
         "plate_id", "enterprise_id", "op_status", "industry_type", "affiliated", "accident_count", "tech_level",
-        "first_issue_date", "valid_to", "next_second_maint_date", "second_maint_date",
+        "first_issue_date", "valid_to", "next_second_maint_date", "second_maint_date", "region_code",
+        "second_maint_interval_km", "second_maint_cycle_d", "enforcement_status", "review_status", "reissue_count",
+        "overhaul_count", "tank_exam_date", "carrier_liability_valid_to",
     ]
     permits = known.state(_PERMIT, VEHICLE.id_column, columns)
     return permits.filter(permits.op_status == IN_OPERATION).drop("op_status", "event_time")
+
+
+def technical_data(known: Known) -> ir.Table:
+    """Return the technical data of every vehicle at each cut-off."""
+    return known.shared("technical_data", _technical_data)
+
+
+def _technical_data(known: Known) -> ir.Table:
+    columns = [
+        "vehicle_type", "fuel_type", "registered_date", "scrap_date", "gross_mass_t", "load_t", "engine_kw", "axles", "seats",
+    ]
+    return known.state(_BASIC, VEHICLE.id_column, columns).drop("event_time")
 
 
 def days_between(earlier: ir.Value, later: ir.Value) -> ir.FloatingValue:
@@ -42,6 +56,14 @@ def days_between(earlier: ir.Value, later: ir.Value) -> ir.FloatingValue:
     seconds = later.cast(dt.timestamp).epoch_seconds() - earlier.cast(dt.timestamp).epoch_seconds()
     days: ir.FloatingValue = seconds.cast("float64") / 86_400.0
     return days
+
+
+def local_day(cutoff: ir.TimestampValue) -> ir.DateValue:
+    """Return the day in Shanghai that an instant belongs to; papers run out by local days."""
+    import ibis
+
+    day: ir.DateValue = (cutoff + ibis.interval(hours=8)).date()
+    return day
 
 
 def accidents_per_year(count: ir.Value, since: ir.Value, cutoff: ir.Value) -> ir.FloatingValue:
@@ -58,11 +80,7 @@ def accidents_per_year(count: ir.Value, since: ir.Value, cutoff: ir.Value) -> ir
 
 def _expression(known: Known) -> ir.Table:
     permits = fleet(known)
-    basic = known.state(
-        _BASIC, VEHICLE.id_column,
-        ["vehicle_type", "fuel_type", "registered_date", "gross_mass_t", "load_t", "engine_kw", "axles", "seats"],
-    ).drop("event_time")
-    both = permits.left_join(basic, [VEHICLE.id_column, "cutoff"], rname="b_{name}")
+    both = permits.left_join(technical_data(known), [VEHICLE.id_column, "cutoff"], rname="b_{name}")
     return both.select(
         both[VEHICLE.id_column],
         both.cutoff,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import numpy as np
@@ -82,7 +83,7 @@ def accident_model(world: World) -> AccidentModel:
     frailty = rng.gamma(assumed.frailty_shape, 1.0 / assumed.frailty_shape, len(factor))
     active_days = 365.25 * world.class_values("active_rate")
     reported = world.assumed.insurance.reported_share
-    per_year = world.class_values("claim_rate") / reported * factor / factor.mean() * frailty
+    per_year = assumed.level * world.class_values("claim_rate") / reported * factor / factor.mean() * frailty
     return AccidentModel(
         per_day=per_year / active_days, reference_km=world.class_values("annual_km") / active_days,
         night_reference=class_mean_night_share(world),
@@ -104,10 +105,12 @@ def daily_intensity(world: World, model: AccidentModel, activity: ActivityMonth)
     return result
 
 
-def simulate_accidents(world: World, activity: ActivityMonth, intensity: npt.NDArray[np.float32]) -> Accidents:
-    """Draw the accidents of a month from the intensity of its vehicle-days."""
+def simulate_accidents(
+    world: World, activity: ActivityMonth, intensity: npt.NDArray[np.float32], part: int = 0
+) -> Accidents:
+    """Draw the accidents of a month, or of its part, from the intensity of its vehicle-days."""
     assumed = world.assumed.accidents
-    rng = generator(world.seed, Stream.ACCIDENTS, activity.month.index + 1)
+    rng = generator(world.seed, Stream.ACCIDENTS, activity.month.index + 1, part)
     rows = np.flatnonzero(rng.random(len(intensity), dtype=np.float32) < intensity)
     vehicle = activity.vehicle[rows].astype(np.int64)
     night = activity.columns["night_drive_h"][rows] / np.maximum(activity.columns["drive_h"][rows], 0.05)
@@ -119,10 +122,15 @@ def simulate_accidents(world: World, activity: ActivityMonth, intensity: npt.NDA
     )
 
 
+def all_accidents(parts: Sequence[Accidents]) -> Accidents:
+    """Return the accidents of all parts of a month."""
+    return Accidents(*(np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(Accidents)))
+
+
 def _severity(rng: np.random.Generator, world: World, vehicle: IntArray, night: FloatArray) -> IntArray:
     """Draw severities: risk-taking and night make accidents graver."""
     _, injury, fatal = world.assumed.accidents.severity_shares
-    graver = np.exp(0.25 * world.vehicle_risk[vehicle] + 0.6 * (night - 0.2) - 0.03)
+    graver = np.exp(0.25 * world.vehicle_risk[vehicle] + 0.6 * (night - 0.2) - 0.14)
     draw = rng.random(len(vehicle))
     p_fatal, p_injury = np.minimum(fatal * graver, 0.2), np.minimum(injury * graver, 0.6)
     return np.where(draw < p_fatal, FATAL, np.where(draw < p_fatal + p_injury, INJURY, PROPERTY))

@@ -1,33 +1,78 @@
-"""What vehicles do: one month of vehicle-days at a time, the exposure that everything else is driven by.
+"""What vehicles do: vehicle-days computed from the shifts, the exposure that everything else is driven by.
 
-A row exists for every vehicle and day with driving. Columns are float32 or int32 arrays of one length; rows are ordered by
-vehicle, then day.
+A row exists for every vehicle and day with a message. Columns are float32 or int32 arrays of one length. The rows of a day
+are those that `features.reduction` gets from the messages of the same shifts (`messages`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from features.simulation.assumptions import VEHICLE_CLASSES, ActivityAssumptions
-from features.simulation.clock import Days, Month, around_spring_festival, month_of_year, weekday
-from features.simulation.streams import Stream, generator
-from features.simulation.world import PASSENGER, World
+from features.simulation.assumptions import VEHICLE_CLASSES
+from features.simulation.behaviour import Behaviour, DayDriving, behaviour_of, drive_days
+from features.simulation.clock import Days, Month
+from features.simulation.trips import (
+    DAY,
+    HOUR,
+    Float32,
+    Int32,
+    Motion,
+    Shifts,
+    clamped,
+    month_effects,
+    motion_of,
+    plan_shifts,
+)
+from features.simulation.world import World
 
-Float32 = npt.NDArray[np.float32]
-Int32 = npt.NDArray[np.int32]
+LIMIT: Final = 4 * HOUR
+LONG_REST: Final = 5 * HOUR
+NIGHT_END, NIGHT_START = 6 * HOUR, 22 * HOUR
+SMALL_START, SMALL_END = 2 * HOUR, 5 * HOUR
 
-MAX_DRIVE_H: Final = 17.0
-MONTH_FACTORS: Final = (0.92, 0.80, 1.05, 1.03, 1.03, 0.98, 0.96, 0.98, 1.04, 1.05, 1.08, 1.08)
-"""Freight demand by month of the year, mean 1 [A]."""
+
+@dataclass(frozen=True)
+class Fleet:
+    """The vehicles of a world as they move: habits and behaviour."""
+
+    motion: Motion
+    behaviour: Behaviour
+
+
+@dataclass(frozen=True)
+class BlockDay:
+    """The vehicle-days of one block on one calendar day.
+
+    Parameters
+    ----------
+    day
+        The day.
+    vehicle
+        Index within the block, ascending, shape (n_rows,).
+    columns
+        All measured columns by their declared identifiers, shape (n_rows,).
+    driving, before, today, stuck
+        What the messages of these days are made of: how they were driven, the shifts that began yesterday and today, and
+        whose odometer stands still, shape (n_rows,).
+    """
+
+    day: np.datetime64
+    vehicle: Int32
+    columns: dict[str, npt.NDArray[Any]]
+    driving: DayDriving
+    before: Shifts | None
+    today: Shifts
+    stuck: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class ActivityMonth:
-    """The vehicle-days of one month.
+    """The vehicle-days of one month, of all vehicles or of some blocks, ordered by block, then day, then vehicle.
 
     Parameters
     ----------
@@ -50,130 +95,150 @@ class ActivityMonth:
         return sums
 
 
-def simulate_activity(world: World, month: Month) -> ActivityMonth:
-    """Draw the vehicle-days of a month."""
-    rng = generator(world.seed, Stream.ACTIVITY, month.index)
-    vehicle, day_of_month = _active_days(rng, world, month)
-    driving = _driving(rng, world, month, vehicle, day_of_month)
-    behaviour = _behaviour(rng, world, month, vehicle, day_of_month, driving)
-    return ActivityMonth(month, vehicle, month.days[day_of_month], driving | behaviour)
+def fleet_of(world: World) -> Fleet:
+    """Return how a world's vehicles move."""
+    return Fleet(motion_of(world), behaviour_of(world))
 
 
-def _active_days(rng: np.random.Generator, world: World, month: Month) -> tuple[Int32, Int32]:
-    days, assumed = month.days, world.assumed.activity
-    rate = world.class_values("active_rate").astype(np.float32)
-    factor = _demand(days, assumed).astype(np.float32)
-    is_passenger = world.operators.business[world.vehicles.operator] == PASSENGER
-    # People travel when freight rests.
-    by_day = np.where(is_passenger[:, None], np.minimum(1.1, 1.9 - 0.9 * factor)[None, :], factor[None, :])
-    active = rng.random((len(rate), len(days)), dtype=np.float32) < rate[:, None] * by_day
-    active &= world.vehicles.in_service(days)
-    active[:, days == np.datetime64(assumed.missing_day)] = False
-    vehicle, day_of_month = np.nonzero(active)
-    return vehicle.astype(np.int32), day_of_month.astype(np.int32)
+def simulate_activity(
+    world: World, month: Month, fleet: Fleet | None = None, blocks: range | None = None
+) -> ActivityMonth:
+    """Return the vehicle-days of a month: of all vehicles, or of some blocks."""
+    moving = fleet or fleet_of(world)
+    parts = [
+        (block, part) for block in (blocks or range(moving.motion.n_blocks))
+        for part in block_days(moving, block, month.first, month.end)
+    ]
+    vehicle = np.concatenate([part.vehicle + moving.motion.members(block).start for block, part in parts])
+    day = np.repeat(np.array([part.day for _, part in parts]), [len(part.vehicle) for _, part in parts])
+    columns = {name: np.concatenate([part.columns[name] for _, part in parts]) for name in parts[0][1].columns}
+    return ActivityMonth(month, vehicle.astype(np.int32), day, columns)
 
 
-def _demand(days: Days, assumed: ActivityAssumptions) -> npt.NDArray[np.float64]:
-    factor = np.ones(len(days))
-    factor[weekday(days) == 6] *= assumed.sunday_factor
-    factor[around_spring_festival(days, before_d=3, after_d=8)] *= assumed.festival_factor
-    return factor
+def block_days(fleet: Fleet, block: int, first: np.datetime64, end: np.datetime64) -> Iterator[BlockDay]:
+    """Yield the calendar days of a block from `first` until before `end`; each knows the shifts of the day before."""
+    motion = fleet.motion
+    before = _shifts_before(motion, block, first)
+    for day in np.arange(first, end):
+        today, speed = plan_shifts(motion, block, day)
+        yield _block_day(fleet, block, day, before, today, speed)
+        before = today
 
 
-def _driving(
-    rng: np.random.Generator, world: World, month: Month, vehicle: Int32, day_of_month: Int32
-) -> dict[str, npt.NDArray[Any]]:
-    n, assumed, vehicles = len(vehicle), world.assumed.activity, world.vehicles
-    season = np.array(MONTH_FACTORS)[month_of_year(month.days) - 1] * np.sqrt(_demand(month.days, assumed))
-    usual = vehicles.annual_km / 365.25 / world.class_values("active_rate")
-    usual *= np.exp(assumed.month_sigma * rng.standard_normal(len(vehicles)) - assumed.day_sigma**2 / 2.0)
-    speed = world.class_values("speed_kmh").astype(np.float32)[vehicle]
-    speed *= np.exp(np.float32(0.09) * _normal(rng, n))
-    distance = usual.astype(np.float32)[vehicle] * season.astype(np.float32)[day_of_month]
-    distance *= np.exp(np.float32(assumed.day_sigma) * _normal(rng, n))
-    drive_h = np.minimum(distance / speed, np.float32(MAX_DRIVE_H))
-    distance = drive_h * speed
-    logit = np.log(vehicles.night_share / (1.0 - vehicles.night_share)).astype(np.float32)[vehicle]
-    night_share = 1.0 / (1.0 + np.exp(-(logit + np.float32(0.8) * _normal(rng, n))))
-    night_h = np.minimum(night_share * drive_h, np.float32(7.9))
-    # Coaches must stand from 2 to 5 o'clock; most do.
-    small_hours = np.where(world.operators.business[vehicles.operator] == PASSENGER, 0.04, 0.375).astype(np.float32)
-    deep_night_h = np.minimum(night_h * small_hours[vehicle] * rng.random(n, dtype=np.float32) * 2.0, 3.0)
-    stretch = np.exp(np.float32(0.32) * _normal(rng, n) + _long_stretches(world)[vehicle])
-    max_cont = np.minimum(drive_h, np.float32(2.3) * stretch)
-    over_4h = np.where(max_cont > 4.0, np.maximum(1.0, np.floor(drive_h / (max_cont + 0.4))), 0.0)
-    return {
-        "distance_km": np.round(distance, 1), "drive_h": np.round(drive_h, 2), "night_drive_h": np.round(night_h, 2),
-        "h_2_5": np.round(deep_night_h.astype(np.float32), 2), "max_cont_drive_h": np.round(max_cont, 2),
-        "n_cont_over_4h": over_4h.astype(np.int32),
-        "n_rest_20min": rng.poisson(drive_h / (0.8 * max_cont + 0.7)).astype(np.int32),
+def _shifts_before(motion: Motion, block: int, day: np.datetime64) -> Shifts | None:
+    return plan_shifts(motion, block, day - 1)[0] if day > motion.world.start else None
+
+
+def _block_day(
+    fleet: Fleet, block: int, day: np.datetime64, before: Shifts | None, today: Shifts, speed: Float32
+) -> BlockDay:
+    members = fleet.motion.members(block)
+    counts = _counts(before, today, members.stop - members.start)
+    if day == np.datetime64(fleet.motion.world.assumed.activity.missing_day):
+        counts["heard"][:] = 0
+    vehicle = np.flatnonzero(counts["heard"]).astype(np.int32)
+    ticks = {name: values[vehicle] for name, values in counts.items()}
+    stuck = month_effects(fleet.motion, members, day)[1][vehicle]
+    driving = drive_days(fleet.behaviour, members, block, day, vehicle, speed[vehicle], stuck, ticks)
+    columns = {
+        "distance_km": driving.columns["distance_km"], "drive_h": _hours(ticks["drive"]),
+        "night_drive_h": _hours(ticks["night"]), "h_2_5": _hours(ticks["small"]),
+        "max_cont_drive_h": _hours(ticks["cont"]), "n_cont_over_4h": ticks["over"], "n_rest_20min": ticks["rest"],
+        "offline_h": _hours(ticks["offline"]),
     }
+    return BlockDay(day, vehicle, columns | driving.columns, driving, before, today, stuck)
 
 
-def _long_stretches(world: World) -> Float32:
-    """Return the vehicle's log tendency to drive without a break: the driver's taste for risk and long hauls."""
-    haul = np.log(world.class_values("annual_km") / 60_000.0)
-    result: Float32 = (0.16 * world.vehicle_risk + 0.30 * haul).astype(np.float32)
+def _hours(ticks: Int32) -> Float32:
+    return np.round(ticks / np.float32(HOUR), 3)
+
+
+def _counts(before: Shifts | None, today: Shifts, n: int) -> dict[str, Int32]:
+    """Return ticks and counts of a calendar day for every vehicle of a block: yesterday's tails and today's heads."""
+    names = ("drive", "offline", "night", "small", "cont", "over", "rest", "heard")
+    counts = {name: np.zeros(n, dtype=np.int32) for name in names}
+    parts = [(today, 0)]
+    if before is not None:
+        _short_nights(before, today, counts["rest"])
+        parts.insert(0, (before.take(np.flatnonzero(before.ends >= DAY)), DAY))
+    for shifts, midnight in parts:
+        _add(counts, shifts, midnight)
+    return counts
+
+
+def _short_nights(before: Shifts, today: Shifts, rest: Int32) -> None:
+    """Count the stop between two shifts as a rest where it is too short to end the day's duty."""
+    ended = np.full(len(rest), -LONG_REST, dtype=np.int32)
+    ended[before.vehicle] = before.ends - DAY
+    rest[today.vehicle] += (today.start[0] - ended[today.vehicle]) < LONG_REST
+
+
+def _add(counts: dict[str, Int32], shifts: Shifts, midnight: int) -> None:
+    """Add what shifts do in the day that begins at a tick."""
+    who, column = shifts.vehicle, np.arange(len(shifts))
+    start, end = clamped(shifts.start - midnight, 0, DAY), clamped(shifts.end - midnight, 0, DAY)
+    gap_from, gap_to = clamped(shifts.gap_from - midnight, 0, DAY), clamped(shifts.gap_to - midnight, 0, DAY)
+    gap = gap_to - gap_from
+    offline = np.where(shifts.offline, gap, 0)
+    wall = (end - start).sum(axis=0, dtype=np.int32)
+    counts["drive"][who] += wall - gap
+    counts["offline"][who] += offline
+    counts["night"][who] += (_night(end) - _night(start)).sum(axis=0, dtype=np.int32) - (_night(gap_to) - _night(gap_from))
+    counts["small"][who] += (_small(end) - _small(start)).sum(axis=0, dtype=np.int32) - (_small(gap_to) - _small(gap_from))
+    real = shifts.end > shifts.start
+    # A run's end is a message of its own; the message before a silence is the only one that it leaves.
+    ends = (real & (shifts.end >= midnight) & (shifts.end < midnight + DAY)).sum(axis=0, dtype=np.int32)
+    counts["heard"][who] += wall + ends - np.maximum(offline - 1, 0)
+    begun = real[1:] & (shifts.start[1:] >= midnight) & (shifts.start[1:] < midnight + DAY)
+    counts["rest"][who] += begun.sum(axis=0, dtype=np.int32)
+    longest, over = _continuous(shifts, start, end, column, midnight)
+    counts["cont"][who] = np.maximum(counts["cont"][who], longest)
+    counts["over"][who] += over
+
+
+def _night(tick: Int32) -> Int32:
+    result: Int32 = np.minimum(tick, NIGHT_END) + np.maximum(tick - NIGHT_START, 0)
     return result
 
 
-def _behaviour(
-    rng: np.random.Generator, world: World, month: Month, vehicle: Int32, day_of_month: Int32,
-    driving: dict[str, npt.NDArray[Any]],
-) -> dict[str, npt.NDArray[Any]]:
-    n, assumed = len(vehicle), world.assumed.activity
-    risk, skill = world.vehicle_risk, world.drivers.skill[world.vehicles.driver]
-    fast, hard, near = _terminal_bias(world)
-    hundreds = driving["distance_km"] / np.float32(100.0)
-    speeding = (assumed.speeding_per_100km * np.exp(0.45 * risk + fast - 0.20)).astype(np.float32)[vehicle] * hundreds
-    braking = (assumed.harsh_brakes_per_100km * np.exp(0.35 * risk - 0.30 * skill + hard - 0.20)).astype(np.float32)
-    adas = assumed.adas_alarms_per_100km * np.exp(0.25 * risk - 0.20 * skill + near) * world.vehicles.has_adas * 0.12
-    fatigue = assumed.fatigue_alarms_per_100km * hundreds * _firmware(world, month)[vehicle, day_of_month]
-    tired = 0.6 + 0.9 * (driving["max_cont_drive_h"] > 4.0) + 1.5 * driving["h_2_5"] / 3.0
-    n_speed = rng.poisson(speeding).astype(np.int32)
-    class_speed = world.class_values("speed_kmh").astype(np.float32)[vehicle]
-    return {
-        "overspeed_min": np.round(n_speed * np.float32(1.3) * (0.5 + rng.random(n, dtype=np.float32)), 1),
-        "p95_speed_kmh": np.round(
-            np.minimum(class_speed * 1.32 + 2.5 * (risk + 2.0 * fast).astype(np.float32)[vehicle] + 4.0 * _normal(rng, n), 130.0), 1
-        ),
-        "n_alarm_fatigue": rng.poisson(fatigue * tired).astype(np.int32),
-        "n_alarm_speed": n_speed + (rng.random(n, dtype=np.float32) < 0.25 * hundreds / (1.0 + hundreds)),
-        "n_alarm_collision": rng.poisson(adas.astype(np.float32)[vehicle] * hundreds).astype(np.int32),
-        "n_harsh_brake": rng.poisson(braking[vehicle] * hundreds).astype(np.int32),
-        **_messages(rng, world, vehicle, driving["drive_h"]),
-    }
+def _small(tick: Int32) -> Int32:
+    result: Int32 = clamped(tick, SMALL_START, SMALL_END)
+    return result
 
 
-def _terminal_bias(world: World) -> tuple[npt.NDArray[np.float64], ...]:
-    """Return lasting log errors of speed, brake and distance alarms by vehicle: routes and sensors, not the driver."""
-    rng = generator(world.seed, Stream.ACTIVITY)
-    sd = world.assumed.activity.terminal_bias_sd
-    return tuple(sd * rng.standard_normal((3, len(world.vehicles))))
+def _continuous(
+    shifts: Shifts, start: Int32, end: Int32, column: npt.NDArray[np.int64], midnight: int
+) -> tuple[Int32, Int32]:
+    """Return the longest continuous driving reached in the day, and how often it passed four hours."""
+    length = np.where(end > start, end + midnight - shifts.start, 0)
+    passed = shifts.start + LIMIT
+    until = midnight + DAY
+    over = (shifts.end - shifts.start > LIMIT) & (passed >= midnight) & (passed < until)
+    held = np.flatnonzero(shifts.gap_to > shifts.gap_from)
+    if len(held):
+        main = shifts.main[held], held
+        length[main], over[main] = _with_gap(shifts.take(held), length[main], midnight)
+    return length.max(axis=0, initial=0), over.sum(axis=0, dtype=np.int32)
 
 
-def _firmware(world: World, month: Month) -> Float32:
-    """Return the alarm factor by vehicle and day: one terminal maker changed its rule on a known day."""
-    after = month.days >= np.datetime64(world.assumed.activity.firmware_day)
-    changed = (world.vehicles.terminal_maker == 1)[:, None] & after[None, :]
-    return np.where(changed, world.assumed.activity.firmware_factor, 1.0).astype(np.float32)
-
-
-def _messages(
-    rng: np.random.Generator, world: World, vehicle: Int32, drive_h: Float32
-) -> dict[str, npt.NDArray[Any]]:
-    """Return offline hours (careless operators leave terminals broken) and the number of 30-second messages."""
-    share = np.minimum(world.assumed.activity.offline_base * np.exp(-0.5 * world.vehicle_culture), 0.6)
-    offline = rng.random(len(vehicle), dtype=np.float32) < share.astype(np.float32)[vehicle]
-    offline_h = np.where(offline, drive_h * rng.random(len(vehicle), dtype=np.float32), 0.0).astype(np.float32)
-    return {
-        "offline_h": np.round(offline_h, 2),
-        "n_messages": np.maximum((drive_h - offline_h) * 120.0 + 8.0, 1.0).astype(np.int32),
-    }
-
-
-def _normal(rng: np.random.Generator, n: int) -> Float32:
-    return rng.standard_normal(n, dtype=np.float32)
+def _with_gap(shifts: Shifts, length: Int32, midnight: int) -> tuple[Int32, Int32]:
+    """Return the same for main runs with a gap, in which the gap is no driving."""
+    column, until = np.arange(len(shifts)), midnight + DAY
+    start, end = shifts.start[shifts.main, column], shifts.end[shifts.main, column]
+    before, gap = shifts.gap_from - start, shifts.gap_to - shifts.gap_from
+    reached = np.minimum(end, until)
+    inside = clamped(reached - shifts.gap_from, 0, gap)
+    whole = np.where(length > 0, length - inside, 0)
+    parts = np.where(length > 0, np.maximum(before, end - shifts.gap_to), 0)
+    passed = start + LIMIT + np.where(before <= LIMIT, gap, 0)
+    over = (end - start - gap > LIMIT) & (passed >= midnight) & (passed < until)
+    second = shifts.gap_to + LIMIT
+    twice = ((before > LIMIT) & (start + LIMIT >= midnight) & (start + LIMIT < until)).astype(np.int32)
+    twice += (end - shifts.gap_to > LIMIT) & (second >= midnight) & (second < until)
+    return (
+        np.where(shifts.ends_run, parts, whole).astype(np.int32),
+        np.where(shifts.ends_run, twice, over).astype(np.int32),
+    )
 
 
 def class_mean_night_share(world: World) -> npt.NDArray[np.float64]:

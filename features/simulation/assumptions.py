@@ -112,12 +112,16 @@ class FleetAssumptions:
     culture_sd: float = 1.0
     driver_from_culture: float = -0.40  # risk-taking per unit of safety culture
     affiliated_share: float = 0.35  # 挂靠 among company-owned trucks
+    affiliated_influence: float = 0.4  # weight of the firm's culture in such a truck; the rest is its owner's
     annual_km_sigma: float = 0.35
+    night_logit_scale: float = 1.3  # spread of vehicles and days pulls night shares towards one half; this takes it back
     mean_age_years: float = 5.5
     enter_share: float = 0.07  # vehicles that start service inside the window
     leave_share: float = 0.05
     fuel_shares: tuple[float, float, float] = (0.93, 0.04, 0.03)  # diesel, gas, electric
     uscc_missing_share: float = 0.12  # among parties who are individuals
+    plate_reuse_share: float = 0.12  # of the plates of leaving vehicles, given out again
+    plate_rest_d: tuple[int, int] = (14, 180)  # days between the two holders of a reused plate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,22 +143,28 @@ class ActivityAssumptions:
     firmware_share: float = 0.35
     missing_day: str = "2025-04-17"  # no positions reached anybody on this day
     offline_base: float = 0.02
+    main_run_h: float = 2.3  # median longest run without a rest
+    short_stop_share: float = 0.45  # shifts with a stop of less than 20 minutes
+    speed_cap_kmh: tuple[float, float] = (100.0, 80.0)  # of all heavy vehicles, of hazmat vehicles [G]
+    stuck_odometer_share: float = 0.004  # vehicle-months with an odometer that stands still
+    lost_message_share: float = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
 class AccidentAssumptions:
     """True accident intensity per vehicle-day."""
 
+    level: float = 0.87  # takes back what spread of kilometres, nights and long drives add to a class's mean rate
     exposure_power: float = 0.85  # less than proportional in kilometres
-    culture: float = -0.32
-    risk_taking: float = 0.33
-    skill: float = -0.20
-    wear: float = 0.18
+    culture: float = -0.28
+    risk_taking: float = 0.29
+    skill: float = -0.18
+    wear: float = 0.16
     inexperience: float = 0.35  # drivers with less than three years
     night_log_per_share: float = 1.20
     long_drive: float = 0.35  # days with more than four hours without a break
     winter_rain: float = 0.12
-    frailty_shape: float = 2.2  # gamma frailty per vehicle: what no source shows
+    frailty_shape: float = 6.0  # gamma frailty per vehicle: what no source shows
     severity_shares: tuple[float, float, float] = (0.84, 0.145, 0.015)  # property, injury, fatal
     registered: tuple[float, float, float] = (0.30, 0.95, 1.0)  # counted in the transport permit
     emergency: tuple[float, float, float] = (0.04, 0.35, 0.90)  # becomes a traffic emergency
@@ -170,13 +180,52 @@ class ConditionAssumptions:
     breakdown_overdue: float = 0.60  # second maintenance overdue by a whole interval
     maintenance_interval_d: int = 120  # GB/T 18344 [G]
     maintenance_interval_km: float = 50_000.0  # GB/T 18344 [G]
-    late_share: tuple[float, float, float] = (0.30, 0.14, 0.08)  # by stratum, more than 10 per cent late
+    late_share: tuple[float, float, float] = (0.30, 0.16, 0.09)  # by stratum, due maintenance put off by a month or more
     fail_base: float = 0.085
     fail_per_year_after_6: float = 0.015
     fail_wear: float = 0.55
     fail_overdue: float = 0.50
-    underreport: float = 0.30  # share of true failures that lenient stations pass
+    underreport: float = 0.52  # share of true failures that lenient stations pass
     review_late_share: float = 0.09
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleChange:
+    """One dated change of the rules; its day comes from a source, its effect on what is found is assumed.
+
+    Parameters
+    ----------
+    rule_id, article
+        Name, and the text that changed.
+    effective_from, effective_to
+        First day in force and first day no longer in force (None: still in force), ISO dates.
+    business
+        ``freight``, ``passenger`` or ``hazmat``: whose vehicles it concerns.
+    detection
+        Family of violation -> factor on how much of it is found. [A]
+    reasons
+        Family of violation -> (case reason, share) from that day on. [A]
+    source
+        Where the day is from, with its tag.
+    """
+
+    rule_id: str
+    article: str
+    effective_from: str
+    effective_to: str | None
+    business: str
+    detection: tuple[tuple[str, float], ...]
+    reasons: tuple[tuple[str, tuple[tuple[str, float], ...]], ...]
+    source: str
+
+
+FREIGHT_RULES_2026: Final = RuleChange(
+    rule_id="freight-stations-2026", article="道路货物运输及站场管理规定（部令2026年第5号）", effective_from="2026-03-20",
+    effective_to=None, business="freight", detection=(("maintenance", 1.5), ("permit", 0.8)),
+    reasons=(("permit", (("C01", 0.25), ("C04", 0.35), ("C05", 0.10), ("C15", 0.30))),),
+    source="[F2] published 2026-02-06, in force 2026-03-20",
+)
+"""The revision of the freight rules: maintenance files are looked at more, papers that are carried less. Effects [A]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,7 +239,7 @@ class EnforcementAssumptions:
     other_rate: float = 0.04
     culture: float = -0.55
     risk_taking: float = 0.30
-    frailty_shape: float = 0.8
+    frailty_shape: float = 12.0  # with traits, cities and stations the counts have a dispersion near 0.8
     city_sigma: float = 0.45  # spread of inspection intensity between cities
     campaign_factor: float = 1.8  # 治超 campaign months
     campaign_months: tuple[int, ...] = (4, 9, 10)
@@ -198,7 +247,56 @@ class EnforcementAssumptions:
     decision_d: tuple[float, float] = (7.0, 75.0)
     not_punished_share: float = 0.05
     withdrawn_share: float = 0.012
+    withdrawn_after_d: tuple[float, float] = (5.0, 60.0)  # from the decision to its revocation
     misregistered_share: float = 0.01
+    plate_typo_share: float = 0.008  # such a case resolves to no vehicle
+    wrong_color_share: float = 0.015
+    rules: tuple[RuleChange, ...] = (FREIGHT_RULES_2026,)
+    wrong_case_months_before_end: int = 3  # the case registered against another's vehicle
+
+
+@dataclass(frozen=True, kw_only=True)
+class SideLine:
+    """A line beside motor, with a frequency and a severity of its own. Not Annex 1.
+
+    Parameters
+    ----------
+    insured_share
+        Share of the vehicles of its businesses that are insured.
+    rate
+        Claims per insured vehicle-year.
+    culture, risk_taking, frailty_shape
+        Effects on the frequency, and the gamma frailty per vehicle.
+    exposure_power
+        Power of the month's kilometres over the class's.
+    shares, log_mu, log_sigma
+        Severity mixture: ordinary and large losses.
+    limit_cny
+        Sum insured.
+    """
+
+    insured_share: float
+    rate: float
+    culture: float
+    risk_taking: float
+    frailty_shape: float
+    exposure_power: float
+    shares: tuple[float, float]
+    log_mu: tuple[float, float]
+    log_sigma: tuple[float, float]
+    limit_cny: float
+
+
+CARGO_LINE: Final = SideLine(
+    insured_share=0.45, rate=0.06, culture=-0.35, risk_taking=0.25, frailty_shape=1.5, exposure_power=0.7,
+    shares=(0.91, 0.09), log_mu=(8.4, 11.0), log_sigma=(1.0, 0.8), limit_cny=500_000.0,
+)
+"""Cargo (货物运输保险): mostly small damage, now and then a whole load. [A]"""
+CARRIER_LIABILITY_LINE: Final = SideLine(
+    insured_share=1.0, rate=0.05, culture=-0.45, risk_taking=0.30, frailty_shape=1.2, exposure_power=0.85,
+    shares=(0.93, 0.07), log_mu=(9.0, 12.4), log_sigma=(1.1, 0.8), limit_cny=1_500_000.0,
+)
+"""Carrier's liability (承运人责任险) of passenger and hazmat carriers, who must have it (道路运输条例 Art. 67). Values [A]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,11 +311,11 @@ class InsuranceAssumptions:
     limit_cny: float = 2_000_000.0
     report_lag_d: float = 2.0
     settle_lag_d: tuple[float, float, float] = (35.0, 120.0, 240.0)
-    cargo_share: float = 0.45
-    cargo_rate: float = 0.06
-    liability_rate: float = 0.05
+    cargo: SideLine = CARGO_LINE
+    carrier_liability: SideLine = CARRIER_LIABILITY_LINE
+    zero_share: float = 0.03  # claims closed without payment
     loading: float = 0.25  # expense share of the premium [G]
-    target_loss_ratio: float = 0.65
+    target_loss_ratio: float = 0.65  # what the filed base premium aims at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,6 +326,9 @@ class PeopleAssumptions:
     rating_noise: float = 28.0
     blacklist_rate: float = 0.006
     redlist_rate: float = 0.004
+    repaired_share: float = 0.30  # black-list entries removed early by credit repair (信用修复)
+    repaired_after_months: tuple[int, int] = (3, 12)
+    revoked_share: float = 0.03  # entries that should never have been made
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -89,7 +89,11 @@ class Reviews:
 
 @dataclass(frozen=True)
 class ConditionMonth:
-    """Everything that happened to vehicles' condition in one month, and its truth by vehicle."""
+    """Everything that happened to vehicles' condition in one month, and its truth by vehicle.
+
+    `fail_probability` is that of a true failure if inspected; `failure_rate` that of a reported failure this month, zero
+    for who is not due.
+    """
 
     breakdowns: Breakdowns
     inspections: Inspections
@@ -97,6 +101,7 @@ class ConditionMonth:
     maintained: IntArray
     breakdown_rate: FloatArray
     fail_probability: FloatArray
+    failure_rate: FloatArray
 
 
 def initial_condition(world: World) -> Condition:
@@ -104,7 +109,7 @@ def initial_condition(world: World) -> Condition:
     rng, assumed = generator(world.seed, Stream.CONDITION), world.assumed.condition
     vehicles, n = world.vehicles, len(world.vehicles)
     stratum = world.operators.stratum[vehicles.operator]
-    late_share = np.clip(np.array(assumed.late_share)[stratum] * np.exp(-0.55 * world.vehicle_culture), 0.01, 0.85)
+    late_share = np.clip(np.array(assumed.late_share)[stratum] * _careless(stratum, world.vehicle_culture), 0.01, 0.85)
     since = rng.uniform(0.0, assumed.maintenance_interval_d, n)
     maintained: Days = np.where(vehicles.enters > world.start, vehicles.enters, world.start - whole_days(since))
     due: Days = maintained + np.timedelta64(assumed.maintenance_interval_d, "D")
@@ -117,6 +122,14 @@ def initial_condition(world: World) -> Condition:
         tech_level=np.where(vehicles.wear < 0.5, 1, 2), retest=np.full(n, NEVER), reviewed_valid_to=first_review,
         review_result=np.ones(n, dtype=np.int64), lateness=late_share, inspect_month=rng.integers(0, 12, n),
     )
+
+
+def _careless(stratum: IntArray, culture: FloatArray) -> FloatArray:
+    """Return how much oftener than its stratum each vehicle's maintenance is put off, mean 1 within the stratum."""
+    factor = np.exp(-0.55 * culture)
+    means = np.bincount(stratum, factor) / np.maximum(np.bincount(stratum), 1)
+    result: FloatArray = factor / means[stratum]
+    return result
 
 
 def simulate_condition(world: World, month: Month, state: Condition, month_km: FloatArray) -> ConditionMonth:
@@ -138,10 +151,10 @@ def simulate_condition(world: World, month: Month, state: Condition, month_km: F
     rate = _breakdown_rate(world, month, state, month_km)
     breakdowns = _breakdowns(rng, world, month, state, rate)
     probability = _fail_probability(world, month, state)
-    inspections = _inspections(rng, world, month, state, probability)
+    inspections, failure_rate = _inspections(rng, world, month, state, probability)
     reviews = _reviews(rng, world, month, state)
     maintained = _maintain(rng, world, month, state)
-    return ConditionMonth(breakdowns, inspections, reviews, maintained, rate, probability)
+    return ConditionMonth(breakdowns, inspections, reviews, maintained, rate, probability, failure_rate)
 
 
 def _overdue(state: Condition, month: Month, interval_km: float) -> FloatArray:
@@ -206,7 +219,7 @@ def inspection_interval_months(world: World, day: np.datetime64) -> IntArray:
 
 def _inspections(
     rng: np.random.Generator, world: World, month: Month, state: Condition, probability: FloatArray
-) -> Inspections:
+) -> tuple[Inspections, FloatArray]:
     interval = inspection_interval_months(world, month.first)
     in_service = (world.vehicles.enters <= month.first) & (world.vehicles.leaves > month.end)
     due = in_service & ((month.index - state.inspect_month) % interval == 0)
@@ -215,6 +228,8 @@ def _inspections(
     vehicle = np.concatenate([regular, np.flatnonzero(retest)])
     is_retest = np.arange(len(vehicle)) >= len(regular)
     p = np.where(is_retest, 0.35 * probability[vehicle], probability[vehicle])
+    failure_rate = np.zeros(len(probability))
+    failure_rate[vehicle] = p * (1.0 - world.assumed.condition.underreport)
     draw = rng.random(len(vehicle))
     # A lenient station passes part of what truly fails.
     failed = (draw < p) & (rng.random(len(vehicle)) >= world.assumed.condition.underreport)
@@ -227,7 +242,7 @@ def _inspections(
     return Inspections(
         vehicle=vehicle, day=day, failed=failed, is_retest=is_retest, badness=badness,
         odometer_km=np.rint(state.odometer_km[vehicle]), interval_months=interval[vehicle],
-    )
+    ), failure_rate
 
 
 def _reviews(rng: np.random.Generator, world: World, month: Month, state: Condition) -> Reviews:
@@ -254,7 +269,10 @@ def _maintain(rng: np.random.Generator, world: World, month: Month, state: Condi
     due = ((state.due < month.end) | (overdue > 0.0)) & (world.vehicles.enters <= month.first)
     done = due & (rng.random(len(due)) >= state.lateness) & (world.vehicles.leaves > month.end)
     vehicle = np.flatnonzero(done)
-    state.maintained[vehicle] = rng.choice(month.days, len(vehicle))
+    # Who is on time comes in the days before it is due; who put it off comes on any day of a later month.
+    early = state.due[vehicle] - rng.integers(0, 15, len(vehicle)).astype("timedelta64[D]")
+    on_time = (state.due[vehicle] >= month.first) & (state.due[vehicle] < month.end)
+    state.maintained[vehicle] = np.where(on_time, np.maximum(early, month.first), rng.choice(month.days, len(vehicle)))
     state.maintained_km[vehicle] = state.odometer_km[vehicle]
     state.due[vehicle] = state.maintained[vehicle] + np.timedelta64(assumed.maintenance_interval_d, "D")
     return vehicle

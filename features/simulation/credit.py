@@ -25,6 +25,8 @@ PUBLISH_MONTH: Final = 5
 GRADES: Final = ("AAA", "AA", "A", "B")
 GRADE_FLOORS: Final = (850.0, 700.0, 600.0)
 """Thresholds of the 1000-point scheme. [G]"""
+EXPIRED, REPAIRED, REVOKED = "1", "2", "3"
+"""Reasons of removal from a list."""
 PENALTY: Final = {"MI": 1.0, "SI": 3.0, "VSI": 6.0, "MSI": 15.0}
 FULL_MARKS: Final = {
     "score_management": 200.0, "score_safety": 400.0, "score_operation": 200.0, "score_service": 100.0, "score_social": 100.0,
@@ -125,10 +127,10 @@ def _scores(
     return scores | {"score_bonus": np.round(rng.exponential(8.0, len(rated)).clip(max=60.0), 1)}
 
 
-def credit_list_batch(
+def credit_list_batches(
     world: World, identities: Identities, month: Month, cases: Cases, accidents: Accidents
-) -> Batch:
-    """List operators of the month: black for fatal accidents and gravest cases, red for the excellent."""
+) -> list[Batch]:
+    """List operators of the month, black for fatal accidents and gravest cases, red for the excellent, and their removals."""
     rng = generator(world.seed, Stream.CREDIT, month.index + 1, 1)
     people = world.assumed.people
     n_operators = len(world.operators)
@@ -153,4 +155,28 @@ def credit_list_batch(
         "listed_at": listed, "expires_at": add_months(listed, np.where(kinds == "1", 12, 24)),
         "source_dept": "交通运输主管部门",
     }
-    return Batch("credit_list", columns, row_id=number, arrived=next_month(rng, listed))
+    entries = Batch("credit_list", columns, row_id=number, arrived=next_month(rng, listed), versions=True)
+    return [entries, *_removals(rng, world, entries)]
+
+
+def _removals(rng: np.random.Generator, world: World, entries: Batch) -> list[Batch]:
+    """Return what becomes of entries: repaired early (信用修复), run out, or taken back because they were wrong."""
+    people, columns = world.assumed.people, entries.columns
+    n = len(entries.row_id)
+    fate, black = rng.random(n), columns["list_type"] == "2"
+    revoked = fate < people.revoked_share
+    repaired = black & ~revoked & (fate < people.revoked_share + people.repaired_share)
+    early = add_months(columns["listed_at"], rng.integers(*people.repaired_after_months, n))
+    soon = columns["listed_at"] + rng.integers(40, 90, n).astype("timedelta64[D]")
+    removed = np.select([revoked, repaired], [soon, early], columns["expires_at"])
+    reason = np.select([revoked, repaired], [REVOKED, REPAIRED], EXPIRED).astype(object)
+    document = only_where(repaired, np.array([f"XF{number}" for number in entries.row_id], dtype=object))
+    changed = {**columns, "removed_at": removed, "removal_reason": reason, "repair_doc_no": document}
+    batches = []
+    for rows, withdrawn in ((revoked, True), (~revoked, False)):
+        chosen = {name: value[rows] if isinstance(value, np.ndarray) else value for name, value in changed.items()}
+        batches.append(Batch(
+            "credit_list", chosen, row_id=entries.row_id[rows], arrived=next_month(rng, removed[rows]), versions=True,
+            withdrawn=withdrawn,
+        ))
+    return batches

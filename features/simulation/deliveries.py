@@ -1,6 +1,7 @@
 """What arrives: rows with their arrival, some late, twice, first wrong, or taken back, as files by month of arrival.
 
-Layout: ``<outbox>/<resource>/<resource>-<YYYYMM>.parquet`` with raw identifiers, as a supplier would send it.
+Layout: ``<outbox>/<resource>/<resource>-<YYYYMM>.parquet`` with raw identifiers, as a supplier would send it. A month that is
+too large to hold comes as ``<resource>-<YYYYMM>-<part>.parquet``; the last part says until when it is complete.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.contracts import ARROW_TYPES
@@ -48,6 +50,8 @@ class Batch:
         process itself.
     versions
         True where the batch holds its own later versions of rows: then nothing is withdrawn at random.
+    withdrawn
+        True where these versions take their rows back.
     """
 
     resource_id: str
@@ -56,6 +60,7 @@ class Batch:
     arrived: Instants
     spoil: Spoil | None = None
     versions: bool = False
+    withdrawn: bool = False
 
 
 def only_where(condition: npt.NDArray[np.bool_], values: Any) -> npt.NDArray[np.object_]:
@@ -96,17 +101,28 @@ class Outbox:
     assumed: DeliveryAssumptions
     rows: Counter[str] = field(default_factory=Counter)
     _parts: Counter[str] = field(default_factory=Counter)
+    _written: Counter[str] = field(default_factory=Counter)
     _held: dict[int, dict[str, list[pa.Table]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
 
     def put(self, batch: Batch) -> None:
         """Take a batch, disturb it, and hold its rows until their month of arrival is flushed; ignore an empty one."""
-        if len(batch.arrived) == 0:
-            return
+        if len(batch.arrived):
+            self._hold(batch.resource_id, self._disturbed(batch))
+
+    def put_part(self, batch: Batch, month: Month) -> None:
+        """Take a part of a month that is written in parts: what arrives in the month is written at once, the rest held."""
+        table = self._disturbed(batch)
+        now = pa.array(self._arrival_month(table) <= month.index)
+        self._hold(batch.resource_id, table.filter(pc.invert(now)))
+        name = f"{batch.resource_id}-{month.label}"
+        self._write(batch.resource_id, f"{name}-{self._written[name]:03d}", table.filter(now), {})
+        self._written[name] += 1
+
+    def _disturbed(self, batch: Batch) -> pa.Table:
         resource = RESOURCES[batch.resource_id]
         self._parts[resource.id] += 1
         rng = generator(self.seed, Stream.DELIVERY, zlib.crc32(resource.id.encode()), self._parts[resource.id])
-        table = disturbed(rng, arrow_table(resource, batch), batch, self.assumed)
-        self._hold(resource.id, table)
+        return disturbed(rng, arrow_table(resource, batch), batch, self.assumed)
 
     def flush(self, month: Month) -> None:
         """Write what arrived in a month; call it once the month's and all earlier batches were put.
@@ -117,19 +133,28 @@ class Outbox:
         held = self._held.pop(month.index, {})
         names = RESOURCES if month.index == len(self.months) - 1 else held
         for resource_id in sorted(names):
-            folder = self.folder / resource_id
-            folder.mkdir(parents=True, exist_ok=True)
             table = pa.concat_tables(held.get(resource_id) or [_empty(RESOURCES[resource_id])])
-            table = table.replace_schema_metadata({COMPLETE_UNTIL: month_end(month)})
-            self.rows[resource_id] += len(table)
-            pq.write_table(
-                table, folder / f"{resource_id}-{month.label}.parquet", compression="zstd", compression_level=1,
-                write_page_checksum=True, coerce_timestamps="us", use_dictionary=_repetitive(table),
-            )
+            name = f"{resource_id}-{month.label}"
+            # Sorts behind the parts, so that it lands last.
+            suffix = f"-{self._written[name]:03d}" if self._written[name] else ""
+            self._write(resource_id, name + suffix, table, {COMPLETE_UNTIL: month_end(month)})
+
+    def _write(self, resource_id: str, name: str, table: pa.Table, metadata: Mapping[str, str]) -> None:
+        folder = self.folder / resource_id
+        folder.mkdir(parents=True, exist_ok=True)
+        self.rows[resource_id] += len(table)
+        pq.write_table(
+            table.replace_schema_metadata(dict(metadata)), folder / f"{name}.parquet", compression="zstd",
+            compression_level=1, write_page_checksum=True, coerce_timestamps="us", use_dictionary=_repetitive(table),
+        )
+
+    def _arrival_month(self, table: pa.Table) -> npt.NDArray[np.int64]:
+        arrived = local_days(table["arrived_at"].to_numpy()).astype("datetime64[M]").astype(np.int64)
+        index: npt.NDArray[np.int64] = np.maximum(arrived - int(self.months[0].first.astype("datetime64[M]").astype(np.int64)), 0)
+        return index
 
     def _hold(self, resource_id: str, table: pa.Table) -> None:
-        arrived_month = local_days(table["arrived_at"].to_numpy()).astype("datetime64[M]").astype(np.int64)
-        index = np.maximum(arrived_month - int(self.months[0].first.astype("datetime64[M]").astype(np.int64)), 0)
+        index = self._arrival_month(table)
         for month_index in np.unique(index).tolist():
             if month_index < len(self.months):
                 whole = bool((index == month_index).all())
@@ -156,7 +181,7 @@ def arrow_table(resource: Resource, batch: Batch) -> pa.Table:
     row_id = batch.row_id if isinstance(batch.row_id, pa.Array) else pa.array(batch.row_id, pa.string())
     return pa.table({
         **arrays, "row_id": row_id, "arrived_at": _moments(batch.arrived),
-        "withdrawn": pa.array(np.zeros(n, dtype=np.bool_)),
+        "withdrawn": pa.array(np.full(n, batch.withdrawn, dtype=np.bool_)),
     })
 
 

@@ -1,30 +1,36 @@
-"""Shifts hour by hour: sleep, stretches of driving, breaks, and the fatigue events that come of them.
+"""Driving hours of some watched vehicles, and the fatigue events that come of them.
 
-For a sample of vehicles over the last days of the window. True sleepiness follows the Three-Process Model on the sleep
-the driver really had; the delivered `kss` follows it on the sleep that observed stops suggest.
+The hours are those of the vehicles' planned shifts, cut by the platform's own rule (`features.driving_hours`). True
+sleepiness follows the Three-Process Model on the sleep the driver really had in each stop; the delivered `kss` follows it
+on the sleep that observed stops suggest.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from features.fatigue_physics import UPPER_ASYMPTOTE, s_after_sleep, tpm_kss
+from features.driving_hours import DutyHours, hours_from_stretches
+from features.fatigue.tpm import UPPER_ASYMPTOTE, s_after_sleep, tpm_kss
+from features.segments import DAY_S, DRIVE, HOUR_S, LOCAL_OFFSET_S, OFFLINE, Stretches, stretches_of
+from features.simulation.activity import Fleet, fleet_of
 from features.simulation.streams import Stream, generator
+from features.simulation.trips import BLOCK, TICK_S, Shifts, plan_shifts
 from features.simulation.world import World
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
 BoolArray = npt.NDArray[np.bool_]
 
-MAX_HOURS: Final = 15
-LONG_REST_H: Final = 5.0
+LEAD_D: Final = 8
+"""Days watched before the first delivered hour: the week that an hour looks back on."""
 SETTLE_H: Final = 0.75
 """From the last driving to sleep, and from waking to driving. [A]"""
 SLEEP_CAP_H: Final = 8.0
+WELL_RESTED: Final = UPPER_ASYMPTOTE - 0.6
 
 
 @dataclass(frozen=True)
@@ -36,13 +42,11 @@ class DrivingHours:
     vehicle
         Index of the vehicle.
     start_h
-        Local hours since midnight of the first simulated day.
-    hours_since_rest_h, cont_drive_h, longest_rest_24h_h, hours_awake_proxy_h, kss, speed_cv
-        As declared; NaN where no long stop was observed.
-    drive_h_24h, drive_h_7d
-        Driving hours before this one.
-    lane_departure_n
-        Count.
+        Local hours since midnight of the first delivered day.
+    duty
+        Columns of `driving_hour` that the shifts determine; NaN where no long stop was observed.
+    speed_cv, lane_departure_n
+        What the vehicle did in the hour.
     fatigue_event
         The outcome.
     hazard
@@ -51,14 +55,8 @@ class DrivingHours:
 
     vehicle: IntArray
     start_h: FloatArray
-    hours_since_rest_h: FloatArray
-    cont_drive_h: FloatArray
-    longest_rest_24h_h: FloatArray
-    hours_awake_proxy_h: FloatArray
-    kss: FloatArray
+    duty: dict[str, npt.NDArray[Any]]
     speed_cv: FloatArray
-    drive_h_24h: FloatArray
-    drive_h_7d: FloatArray
     lane_departure_n: IntArray
     fatigue_event: BoolArray
     hazard: FloatArray
@@ -66,148 +64,155 @@ class DrivingHours:
     def __len__(self) -> int:
         return len(self.vehicle)
 
+    @property
+    def cont_drive_h(self) -> FloatArray:
+        """Continuous driving before the hour."""
+        return self.duty["cont_drive_h"]
 
-@dataclass
-class _Drivers:
-    """State of the sampled drivers between shifts, arrays of shape (n,)."""
+    @property
+    def kss(self) -> FloatArray:
+        """Sleepiness that observed stops suggest."""
+        return self.duty["kss"]
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """The watched vehicles' shifts, ordered by vehicle and time, and what they did.
+
+    Parameters
+    ----------
+    vehicle
+        Index of the vehicle of each shift, shape (n_shifts,).
+    start_s, end_s
+        Epoch seconds of each shift.
+    stretches
+        What positions show.
+    """
 
     vehicle: IntArray
-    risk: FloatArray
-    skill: FloatArray
-    night_worker: BoolArray
-    start_hour: FloatArray
-    sleep_share: FloatArray
-    usual_hours: FloatArray
-    last_end: FloatArray
-    true_s: FloatArray
-    true_wake: FloatArray
-    seen_s: FloatArray
-    seen_wake: FloatArray
-    stop_end: FloatArray
+    start_s: IntArray
+    end_s: IntArray
+    stretches: Stretches
 
 
 def first_fatigue_day(world: World) -> np.datetime64:
-    """Return the first day of the sampled period."""
+    """Return the first day of the delivered hours."""
     return world.end - np.timedelta64(world.preset.fatigue_days, "D")
 
 
-def simulate_fatigue(world: World) -> DrivingHours:
-    """Simulate every shift of the sampled vehicles."""
+def simulate_fatigue(world: World, fleet: Fleet | None = None) -> DrivingHours:
+    """Return the driving hours of the watched vehicles and what fatigue did in them."""
     rng = generator(world.seed, Stream.FATIGUE)
-    state = _sampled_drivers(rng, world)
-    parts = [
-        part for day in range(world.preset.fatigue_days) for part in _shift(rng, world, state, day) if len(part["vehicle"])
-    ]
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    order = np.lexsort((columns["start_h"], columns["vehicle"]))
-    columns = {name: values[order] for name, values in columns.items()}
-    columns |= _accumulated(columns["vehicle"], columns["start_h"])
-    return DrivingHours(**{item.name: columns[item.name] for item in fields(DrivingHours)})
+    vehicles = _chosen(rng, world)
+    watched = _watched(world, fleet or fleet_of(world), vehicles)
+    hours = hours_from_stretches(watched.stretches, known_until_s=_epoch_s(world.end))
+    kept = np.flatnonzero(hours.start_s >= _epoch_s(first_fatigue_day(world)))
+    hours = DutyHours(hours.vehicle[kept], hours.start_s[kept], {name: values[kept] for name, values in hours.columns.items()})
+    true_s, true_wake = _true_sleep(rng, watched)
+    shift = np.searchsorted(_key(watched.vehicle, watched.start_s), _key(hours.vehicle, hours.start_s), side="right") - 1
+    middle = (hours.start_s + LOCAL_OFFSET_S) / HOUR_S + 0.5
+    kss = tpm_kss(middle % 24.0, np.maximum(middle - true_wake[shift], 0.0), true_s[shift])
+    rested = (hours.columns["cont_drive_h"] == 0.0) & (hours.start_s > watched.start_s[shift])
+    return _what_happens(rng, world, hours, kss, rested)
 
 
-def _sampled_drivers(rng: np.random.Generator, world: World) -> _Drivers:
-    vehicles = world.vehicles
-    eligible = np.flatnonzero((vehicles.enters == world.start) & (vehicles.leaves > world.end))
-    n = min(world.preset.fatigue_vehicles, len(eligible))
-    # Long hauls are watched first.
-    weights = vehicles.annual_km[eligible] / vehicles.annual_km[eligible].sum()
-    vehicle = np.sort(rng.choice(eligible, size=n, replace=False, p=weights))
-    driver = vehicles.driver[vehicle]
-    risk = world.drivers.risk_taking[driver]
-    night = rng.random(n) < world.assumed.fatigue.night_shift_share
-    full = np.full(n, UPPER_ASYMPTOTE - 0.6)
-    return _Drivers(
-        vehicle=vehicle, risk=risk, skill=world.drivers.skill[driver], night_worker=night,
-        start_hour=np.where(night, 20.5, 6.0) + 1.4 * rng.standard_normal(n), sleep_share=rng.beta(9.0, 3.0, n),
-        usual_hours=np.clip(8.2 + 1.0 * risk + 1.3 * rng.standard_normal(n), 3.0, 13.0), last_end=np.full(n, np.nan),
-        true_s=full.copy(), true_wake=np.full(n, -1.0), seen_s=np.full(n, np.nan), seen_wake=np.full(n, np.nan),
-        stop_end=np.full(n, np.nan),
+def _what_happens(
+    rng: np.random.Generator, world: World, hours: DutyHours, kss: FloatArray, rested: BoolArray
+) -> DrivingHours:
+    n, driver = len(hours), world.vehicles.driver[hours.vehicle]
+    risk, skill = world.drivers.risk_taking[driver], world.drivers.skill[driver]
+    hazard = _hazard(world, kss, hours.columns["cont_drive_h"], rested, risk, skill)
+    sleepy = np.maximum(kss - 4.0, 0.0)
+    return DrivingHours(
+        vehicle=hours.vehicle, start_h=(hours.start_s - _epoch_s(first_fatigue_day(world))) / HOUR_S, duty=hours.columns,
+        speed_cv=np.exp(-1.7 + 0.08 * sleepy + 0.25 * rng.standard_normal(n)),
+        lane_departure_n=rng.poisson(0.10 * np.exp(0.32 * sleepy + 0.25 * risk)),
+        fatigue_event=rng.random(n) < hazard, hazard=hazard,
     )
 
 
-def _shift(
-    rng: np.random.Generator, world: World, state: _Drivers, day: int
-) -> list[dict[str, npt.NDArray[Any]]]:
-    """Simulate one day's shift of everybody who works, hour by hour."""
-    n = len(state.vehicle)
-    works = rng.random(n) < 0.86
-    start = 24.0 * day + state.start_hour + 1.1 * rng.standard_normal(n)
-    # Nobody starts before a short rest; the reckless rest least.
-    shortest = np.maximum(3.0, 6.0 - 0.8 * state.risk + rng.standard_normal(n))
-    start = np.where(np.isnan(state.last_end), start, np.maximum(start, state.last_end + shortest))
-    works &= start < 24.0 * (day + 1) + 10.0
-    gap = start - state.last_end
-    _sleep(rng, state, start, gap, works)
-    hours = np.clip(np.rint(state.usual_hours + 1.6 * rng.standard_normal(n)), 1, MAX_HOURS).astype(np.int64)
-    until = 24.0 * world.preset.fatigue_days - 1.0
-    rows, clock, cont = [], start.copy(), np.zeros(n)
-    last_rest_end, longest_break, rested = start.copy(), np.zeros(n), np.zeros(n, dtype=np.bool_)
-    for hour in range(MAX_HOURS):
-        driving = works & (hour < hours) & (clock < until)
-        rows.append(_hour(rng, world, state, driving, clock, cont, last_rest_end, longest_break, gap, start, rested))
-        cont = cont + driving
-        state.last_end = np.where(driving, clock + 1.0, state.last_end)
-        threshold = 3.9 + 0.7 * state.risk
-        breaks = driving & (rng.random(n) < 1.0 / (1.0 + np.exp(-1.4 * (cont - threshold))))
-        length = 0.34 + rng.gamma(2.0, 0.25, n)
-        clock = clock + np.where(breaks, 1.0 + length, 1.0 + 0.15 * rng.random(n))
-        cont = np.where(breaks, 0.0, cont)
-        last_rest_end = np.where(breaks, clock, last_rest_end)
-        longest_break = np.maximum(longest_break, np.where(breaks, length, 0.0))
-        rested = breaks
+def _epoch_s(day: np.datetime64) -> int:
+    return int(day.astype("datetime64[D]").astype(np.int64)) * DAY_S - LOCAL_OFFSET_S
+
+
+def _key(vehicle: IntArray, instant_s: IntArray) -> IntArray:
+    result: IntArray = vehicle.astype(np.int64) * 2**34 + instant_s
+    return result
+
+
+def _chosen(rng: np.random.Generator, world: World) -> IntArray:
+    """Return the vehicles to watch: long hauls first."""
+    vehicles = world.vehicles
+    eligible = np.flatnonzero((vehicles.enters == world.start) & (vehicles.leaves > world.end))
+    n = min(world.preset.fatigue_vehicles, len(eligible))
+    weights = vehicles.annual_km[eligible] / vehicles.annual_km[eligible].sum()
+    result: IntArray = np.sort(rng.choice(eligible, size=n, replace=False, p=weights))
+    return result
+
+
+def _watched(world: World, fleet: Fleet, vehicles: IntArray) -> _Watched:
+    first = max(first_fatigue_day(world) - np.timedelta64(LEAD_D, "D"), world.start)
+    shifts: list[tuple[IntArray, IntArray, IntArray]] = []
+    parts: list[tuple[npt.NDArray[Any], ...]] = []
+    for block in np.unique(vehicles // BLOCK).tolist():
+        mine = vehicles[vehicles // BLOCK == block] - block * BLOCK
+        for day in np.arange(first, world.end):
+            planned, speed = plan_shifts(fleet.motion, block, day)
+            planned = planned.take(np.flatnonzero(np.isin(planned.vehicle, mine)))
+            who, midnight = planned.vehicle.astype(np.int64) + block * BLOCK, _epoch_s(day)
+            shifts.append((who, midnight + planned.start[0] * TICK_S, midnight + planned.ends * TICK_S))
+            parts += _stretches(planned, who, midnight, speed[planned.vehicle])
+    vehicle, start, end = (np.concatenate(column).astype(np.int64) for column in zip(*shifts, strict=True))
+    order = np.lexsort((start, vehicle))
+    stretches = stretches_of(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    return _Watched(vehicle[order], start[order], end[order], stretches)
+
+
+def _stretches(
+    shifts: Shifts, who: IntArray, midnight: int, speed: FloatArray
+) -> list[tuple[npt.NDArray[Any], ...]]:
+    """Return vehicle, start, end, state and spare time of what shifts did; holes are stops."""
+    parts: list[tuple[IntArray, IntArray]] = []
+    for run, (start, end) in enumerate(zip(shifts.start, shifts.end, strict=True)):
+        holds = shifts.main == run
+        before, after = np.where(holds, shifts.gap_from, end), np.where(holds, shifts.gap_to, end)
+        parts += [(start, before), (after, end)]
+    rows: list[tuple[npt.NDArray[Any], ...]] = [
+        (who, midnight + begin * TICK_S, midnight + until * TICK_S, np.full(len(who), DRIVE), np.zeros(len(who)))
+        for begin, until in parts
+    ]
+    gap_s = np.where(shifts.offline, shifts.gap_to - shifts.gap_from, 0) * TICK_S
+    gap_start = midnight + shifts.gap_from * TICK_S
+    rows.append((who, gap_start, gap_start + gap_s, np.full(len(who), OFFLINE), gap_s * (1.0 - speed / 100.0)))
     return rows
 
 
-def _sleep(rng: np.random.Generator, state: _Drivers, start: FloatArray, gap: FloatArray, works: BoolArray) -> None:
-    """Update sleep pressure for those who start a shift after a stop of `gap` hours.
+def _true_sleep(rng: np.random.Generator, watched: _Watched) -> tuple[FloatArray, FloatArray]:
+    """Return sleep pressure S at the last waking before each shift, and that waking in local hours, shape (n_shifts,).
 
     People sleep at the end of a stop by night and at its beginning by day, when the morning wakes them early.
     """
-    n = len(gap)
-    known = works & ~np.isnan(gap)
-    stop = np.nan_to_num(gap, nan=14.0)
+    n = len(watched.vehicle)
+    start, end = ((moments + LOCAL_OFFSET_S) / HOUR_S for moments in (watched.start_s, watched.end_s))
+    first = np.r_[True, watched.vehicle[1:] != watched.vehicle[:-1]]
+    stop = np.where(first, 14.0, start - np.r_[0.0, end[:-1]])
+    person = np.cumsum(first) - 1
+    share = rng.beta(9.0, 3.0, int(person[-1]) + 1)[person]
     available = np.maximum(stop - 2.0 * SETTLE_H, 0.0)
     middle = (start - stop / 2.0) % 24.0
     daytime = (middle > 9.0) & (middle < 20.0)
-    night_sleep = np.minimum(available, SLEEP_CAP_H) * (0.45 + 0.5 * state.sleep_share) * rng.uniform(0.65, 1.0, n)
-    slept = night_sleep * np.where(daytime, 0.75, 1.0)
+    slept = np.minimum(available, SLEEP_CAP_H) * (0.45 + 0.5 * share) * rng.uniform(0.65, 1.0, n)
+    slept *= np.where(daytime, 0.75, 1.0)
     wake = np.where(daytime, start - stop + SETTLE_H + slept, start - SETTLE_H)
-    awake_before = np.maximum(wake - slept - state.true_wake, 0.0)
-    state.true_s = np.where(known & (slept > 0.5), s_after_sleep(state.true_s, awake_before, slept), state.true_s)
-    state.true_wake = np.where(works & (slept > 0.5), wake, state.true_wake)
-    # What positions allow to suppose: the whole stop but its edges, at most a night.
-    long_stop = known & (gap >= LONG_REST_H)
-    supposed = np.minimum(available, SLEEP_CAP_H)
-    seen_wake = np.where(daytime, start - stop + SETTLE_H + supposed, start - SETTLE_H)
-    seen_awake = np.nan_to_num(np.clip(seen_wake - supposed - state.seen_wake, 0.0, 48.0), nan=16.0)
-    before = np.where(np.isnan(state.seen_s), UPPER_ASYMPTOTE - 0.6, state.seen_s)
-    state.seen_s = np.where(long_stop, s_after_sleep(before, seen_awake, supposed), state.seen_s)
-    state.seen_wake = np.where(long_stop, seen_wake, state.seen_wake)
-    state.stop_end = np.where(long_stop, start, state.stop_end)
-
-
-def _hour(
-    rng: np.random.Generator, world: World, state: _Drivers, driving: BoolArray, clock: FloatArray, cont: FloatArray,
-    last_rest_end: FloatArray, longest_break: FloatArray, gap: FloatArray, start: FloatArray, rested: BoolArray,
-) -> dict[str, npt.NDArray[Any]]:
-    """Return the rows of those who drive this hour."""
-    middle = clock + 0.5
-    kss = tpm_kss(middle % 24.0, np.maximum(middle - state.true_wake, 0.0), state.true_s)
-    hazard = _hazard(world, kss, cont, rested, state.risk, state.skill)
-    n = len(clock)
-    event = rng.random(n) < hazard
-    sleepy = np.maximum(kss - 4.0, 0.0)
-    departures = rng.poisson(0.10 * np.exp(0.32 * sleepy + 0.25 * state.risk))
-    speed_cv = np.exp(-1.7 + 0.08 * sleepy + 0.25 * rng.standard_normal(n))
-    window_rest = np.clip(24.0 - (clock - start), 0.0, np.nan_to_num(gap, nan=8.0))
-    seen_kss = tpm_kss(middle % 24.0, np.maximum(middle - state.seen_wake, 0.0), state.seen_s)
-    rows = {
-        "vehicle": state.vehicle, "start_h": clock, "hours_since_rest_h": clock - last_rest_end, "cont_drive_h": cont,
-        "longest_rest_24h_h": np.maximum(window_rest, longest_break),
-        "hours_awake_proxy_h": clock - state.stop_end, "kss": seen_kss, "speed_cv": speed_cv,
-        "lane_departure_n": departures, "fatigue_event": event, "hazard": hazard,
-    }
-    return {name: values[driving] for name, values in rows.items()}
+    pressure = np.full(n, WELL_RESTED)
+    nth = np.arange(n) - np.maximum.accumulate(np.where(first, np.arange(n), 0))
+    for turn in range(1, int(nth.max()) + 1):
+        rows = np.flatnonzero(nth == turn)
+        awake = np.maximum(wake[rows] - slept[rows] - wake[rows - 1], 0.0)
+        rested = slept[rows] > 0.5
+        pressure[rows] = np.where(rested, s_after_sleep(pressure[rows - 1], awake, slept[rows]), pressure[rows - 1])
+        wake[rows] = np.where(rested, wake[rows], wake[rows - 1])
+    return pressure, wake
 
 
 def _hazard(
@@ -222,15 +227,3 @@ def _hazard(
     after_break = np.where(rested, assumed.after_break, 1.0)
     result: FloatArray = np.minimum(assumed.base_hazard * by_hours * by_kss * by_person * after_break, 0.9)
     return result
-
-
-def _accumulated(vehicle: IntArray, start_h: FloatArray) -> dict[str, FloatArray]:
-    """Return driving hours in the 24 hours and 7 days before each row; rows are ordered by vehicle and time."""
-    stride = 1e5
-    key = vehicle * stride + start_h
-    position = np.arange(len(key))
-    counts = {
-        name: position - np.searchsorted(key, key - hours, side="right")
-        for name, hours in (("drive_h_24h", 24.0), ("drive_h_7d", 168.0))
-    }
-    return {name: np.minimum(count, 24.0 if name.endswith("24h") else 168.0) for name, count in counts.items()}

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.simulation.accidents import Accidents
+from features.simulation.assumptions import InsuranceAssumptions, SideLine
 from features.simulation.clock import Days, Instants, Month, add_months, instants, local_days
 from features.simulation.streams import Stream, generator
 from features.simulation.world import FREIGHT, HAZMAT, PASSENGER, World
@@ -20,7 +21,6 @@ BoolArray = npt.NDArray[np.bool_]
 MOTOR, CARGO, CARRIER_LIABILITY = 0, 1, 2
 LINES: Final = ("motor", "cargo", "carrier_liability")
 COVERAGES: Final = ("comprehensive", "cargo", "carrier")
-LIMITS_CNY: Final = (2_000_000.0, 500_000.0, 1_500_000.0)
 YEARS_BEFORE: Final = 1
 """Policies that began before the window are delivered too, so that the first days are covered."""
 
@@ -59,13 +59,23 @@ class Claims:
 
 @dataclass(frozen=True)
 class Portfolio:
-    """Policies with an index to find the one that covers a vehicle and line on a day."""
+    """Policies with an index to find the one that covers a vehicle and line on a day.
+
+    Parameters
+    ----------
+    policies
+        All policies.
+    first, count
+        (n_vehicles, 3) first policy of a vehicle's line, and how many follow each other.
+    side_rate
+        (n_vehicles, 3) claims per day at the class's mean kilometres, frailty included; zero for motor, whose claims are
+        reported accidents, and where nothing is insured.
+    """
 
     policies: Policies
     first: IntArray
     count: IntArray
-    cargo_rate: FloatArray
-    liability_rate: FloatArray
+    side_rate: FloatArray
 
     def covering(self, vehicle: IntArray, line: int, day: Days) -> IntArray:
         """Return the policy of each vehicle on each day, -1 where it has none."""
@@ -84,8 +94,10 @@ def write_policies(world: World) -> Portfolio:
     n = len(world.vehicles)
     business = world.operators.business[world.vehicles.operator]
     has_line = np.stack([
-        np.ones(n, dtype=np.bool_), (business == FREIGHT) & (rng.random(n) < world.assumed.insurance.cargo_share),
-        (business == PASSENGER) | (business == HAZMAT),
+        np.ones(n, dtype=np.bool_),
+        (business == FREIGHT) & (rng.random(n) < world.assumed.insurance.cargo.insured_share),
+        ((business == PASSENGER) | (business == HAZMAT))
+        & (rng.random(n) < world.assumed.insurance.carrier_liability.insured_share),
     ], axis=1)
     n_years = YEARS_BEFORE + (len(world.months) + 11) // 12
     renewal = rng.integers(0, 365, n).astype("timedelta64[D]")
@@ -108,55 +120,95 @@ def write_policies(world: World) -> Portfolio:
     count = np.bincount(flat, minlength=n * len(LINES))
     return Portfolio(
         policies, (np.cumsum(count) - count).reshape(n, -1), count.reshape(n, -1),
-        cargo_rate=_side_rate(world, world.assumed.insurance.cargo_rate),
-        liability_rate=_side_rate(world, world.assumed.insurance.liability_rate),
+        side_rate=_side_rates(rng, world, has_line),
     )
 
 
+def limits_cny(assumed: InsuranceAssumptions) -> FloatArray:
+    """Return the sum insured by line, shape (3,)."""
+    return np.array([assumed.limit_cny, assumed.cargo.limit_cny, assumed.carrier_liability.limit_cny])
+
+
 def mean_severity(world: World) -> float:
-    """Return the mean claim of the severity mixture before caps."""
+    """Return the mean claim of motor's severity mixture before caps."""
     assumed = world.assumed.insurance
-    means = np.exp(np.array(assumed.log_mu) + np.array(assumed.log_sigma) ** 2 / 2.0)
-    return float(np.dot(world.assumed.accidents.severity_shares, means) * assumed.severity_scale)
+    shares = world.assumed.accidents.severity_shares
+    return _mixture_mean(shares, assumed.log_mu, assumed.log_sigma) * assumed.severity_scale
+
+
+def _mixture_mean(shares: tuple[float, ...], log_mu: tuple[float, ...], log_sigma: tuple[float, ...]) -> float:
+    return float(np.dot(shares, np.exp(np.array(log_mu) + np.array(log_sigma) ** 2 / 2.0)))
 
 
 def _base_premium(world: World) -> FloatArray:
-    """Return the class's burning cost per year and line, shape (n_vehicles, 3): what is known before any risk score."""
+    """Return the filed base premium per year and line, shape (n_vehicles, 3): what is known before any risk score.
+
+    It is the class's burning cost with the margin that leads to the target loss ratio once expenses are loaded.
+    """
     assumed = world.assumed.insurance
+    margin = (1.0 - assumed.loading) / assumed.target_loss_ratio
     motor = world.class_values("claim_rate") * mean_severity(world)
-    cargo = np.full_like(motor, assumed.cargo_rate * _cargo_mean())
-    liability = np.full_like(motor, assumed.liability_rate * _cargo_mean() * 1.6)
-    result: FloatArray = np.round(np.stack([motor, cargo, liability], axis=1), 2)
+    sides = [
+        np.full_like(motor, side.rate * _mixture_mean(side.shares, side.log_mu, side.log_sigma))
+        for side in (assumed.cargo, assumed.carrier_liability)
+    ]
+    result: FloatArray = np.round(np.stack([motor, *sides], axis=1) * margin, 2)
     return result
 
 
-def _cargo_mean() -> float:
-    return float(np.exp(8.9 + 1.0 / 2.0))
+def _side_rates(rng: np.random.Generator, world: World, has_line: BoolArray) -> FloatArray:
+    """Return claims per vehicle and day of the side lines: the same traits at work, each line with a frailty of its own."""
+    rates = np.zeros(has_line.shape)
+    for line, side in _sides(world.assumed.insurance):
+        factor = np.exp(side.culture * world.vehicle_culture + side.risk_taking * world.vehicle_risk)
+        frailty = rng.gamma(side.frailty_shape, 1.0 / side.frailty_shape, len(factor))
+        insured = has_line[:, line]
+        mean = factor[insured].mean() if insured.any() else 1.0
+        rates[:, line] = np.where(insured, side.rate / 365.25 * factor / mean * frailty, 0.0)
+    return rates
 
 
-def _side_rate(world: World, per_year: float) -> FloatArray:
-    """Return claims per vehicle and day of a side line, driven by the same traits."""
-    log_factor = -0.35 * world.vehicle_culture + 0.25 * world.vehicle_risk
-    factor = np.exp(log_factor)
-    result: FloatArray = per_year / 365.25 * factor / factor.mean()
-    return result
+def _sides(assumed: InsuranceAssumptions) -> tuple[tuple[int, SideLine], ...]:
+    return ((CARGO, assumed.cargo), (CARRIER_LIABILITY, assumed.carrier_liability))
+
+
+def claim_intensities(
+    world: World, month: Month, portfolio: Portfolio, accident_rate: FloatArray, month_km: FloatArray
+) -> dict[str, FloatArray]:
+    """Return the true expected claims of a month by line, each of shape (n_vehicles,).
+
+    Parameters
+    ----------
+    world, month, portfolio
+        Where, when and what is insured.
+    accident_rate
+        Expected accidents of each vehicle this month.
+    month_km
+        Kilometres of each vehicle this month.
+    """
+    rates = {"motor": accident_rate * world.assumed.insurance.reported_share}
+    relative_km = month_km / (world.class_values("annual_km") / 12.0)
+    for line, side in _sides(world.assumed.insurance):
+        rates[LINES[line]] = portfolio.side_rate[:, line] * len(month.days) * relative_km**side.exposure_power
+    return rates
 
 
 def simulate_claims(
     world: World, month: Month, portfolio: Portfolio, accidents: Accidents, month_km: FloatArray
 ) -> Claims:
-    """Return the claims of a month: reported accidents for motor, and the two side lines."""
+    """Return the claims of a month: reported accidents for motor, and the two side lines with processes of their own."""
     rng = generator(world.seed, Stream.INSURANCE, month.index + 1)
     reported = np.flatnonzero(rng.random(len(accidents)) < world.assumed.insurance.reported_share)
     motor = _motor_amounts(rng, world, accidents.vehicle[reported], accidents.severity[reported])
     parts = [(accidents.vehicle[reported], np.full(len(reported), MOTOR), accidents.occurred[reported], motor,
               accidents.severity[reported])]
-    relative_km = np.sqrt(month_km / (world.class_values("annual_km") / 12.0))
-    for line, rate in ((CARGO, portfolio.cargo_rate), (CARRIER_LIABILITY, portfolio.liability_rate)):
-        vehicle = np.repeat(np.arange(len(rate)), rng.poisson(rate * len(month.days) * relative_km))
-        amount = np.exp(8.9 + rng.standard_normal(len(vehicle))) * (1.6 if line == CARRIER_LIABILITY else 1.0)
+    expected = claim_intensities(world, month, portfolio, np.zeros(len(month_km)), month_km)
+    for line, side in _sides(world.assumed.insurance):
+        vehicle = np.repeat(np.arange(len(month_km)), rng.poisson(expected[LINES[line]]))
+        large = (rng.random(len(vehicle)) < side.shares[1]).astype(np.int64)
+        amount = np.exp(np.array(side.log_mu)[large] + np.array(side.log_sigma)[large] * rng.standard_normal(len(vehicle)))
         when = instants(rng.choice(month.days, len(vehicle)), rng.uniform(5.0, 22.0, len(vehicle)))
-        parts.append((vehicle, np.full(len(vehicle), line), when, amount, np.zeros(len(vehicle), dtype=np.int64)))
+        parts.append((vehicle, np.full(len(vehicle), line), when, amount, large))
     merged = [np.concatenate(columns) for columns in zip(*parts, strict=True)]
     return _settle(rng, world, portfolio, *merged)
 
@@ -166,7 +218,8 @@ def _motor_amounts(rng: np.random.Generator, world: World, vehicle: IntArray, se
     log_amount = np.array(assumed.log_mu)[severity] + np.array(assumed.log_sigma)[severity] * rng.standard_normal(
         len(vehicle)
     )
-    heavy = 0.25 * np.log(world.class_values("gross_t")[vehicle] / 30.0)
+    weight = world.class_values("gross_t") ** 0.25
+    heavy = np.log(weight[vehicle] / weight.mean())
     faster = assumed.severity_speed * world.vehicle_risk[vehicle] - assumed.severity_speed**2 / 2.0
     result: FloatArray = assumed.severity_scale * np.exp(log_amount + heavy + faster)
     return result
@@ -187,7 +240,7 @@ def _settle(
         rows = line == code
         policy[rows] = portfolio.covering(vehicle[rows], code, day[rows])
     keep = policy >= 0
-    limit = np.array(LIMITS_CNY)[line]
+    limit = limits_cny(assumed)[line]
     return Claims(
         policy=policy[keep], vehicle=vehicle[keep], line=line[keep], occurred=occurred[keep], reported=reported[keep],
         closed=(reported + settle_lag)[keep], amount_cny=np.round(np.minimum(amount, limit), 2)[keep],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from registry.errors import ConfigurationError
 
@@ -30,6 +30,12 @@ def holds_province(home: Path, *, preset: str, seed: int) -> bool:
             remedy="Set ROADRISK_HOME to another folder, or remove this one (`make clean` removes ./var).",
         )
     return True
+
+
+def province_of(home: Path) -> dict[str, Any] | None:
+    """Return preset and seed of the province that a home holds, None where it holds none."""
+    path = home / MARKER
+    return dict(json.loads(path.read_text())) if path.is_file() else None
 
 
 def is_simulated(home: Path) -> bool:

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from features.simulation.accidents import FATAL, AccidentModel, Accidents
-from features.simulation.clock import Days, Month, add_months
+from features.simulation.clock import Days, Month, add_months, whole_days
 from features.simulation.deliveries import Batch, next_month
 from features.simulation.enforcement import Cases
 from features.simulation.identities import Identities
 from features.simulation.streams import Stream, generator
-from features.simulation.world import BUSINESSES, World
+from features.simulation.world import BUSINESSES, FREIGHT, World
 from registry.codes import CASE_SEVERITY
 
 IntArray = npt.NDArray[np.integer[Any]]
@@ -23,7 +23,9 @@ BoolArray = npt.NDArray[np.bool_]
 POINTS_BY_SEVERITY: Final = {"MI": 1, "SI": 3, "VSI": 5, "MSI": 10}
 POINTS_FOR_FATAL: Final = 20
 CATEGORIES: Final = {"freight": "02001", "passenger": "01001", "hazmat": "03001"}
-DRIVE_CLASSES: Final = {"freight": "A2", "passenger": "A1", "hazmat": "A2"}
+FREIGHT_CLASSES: Final = (("A2", "B2", "A1"), (0.615, 0.269, 0.116))
+"""准驾车型 of truck drivers: A2 and B2 [F2] CFLP 2023, the rest [A]."""
+DRIVE_CLASSES: Final = {"passenger": "A1", "hazmat": "A2"}
 
 
 @dataclass
@@ -118,7 +120,7 @@ def _batch(
         "qualification_no": qualification, "uscc": identities.uscc[operator], "assess_year": year,
         "assessed_at": assessed, "name": identities.driver_name[who],
         "qualification_category": np.array([CATEGORIES[name] for name in BUSINESSES], dtype=object)[business],
-        "drive_class": np.array([DRIVE_CLASSES[name] for name in BUSINESSES], dtype=object)[business],
+        "drive_class": _drive_classes(who, business), "birth_date": _birth_dates(world)[who],
         "first_issue_date": first_issue, "driving_licence_first_date": first_issue - np.timedelta64(730, "D"),
         "valid_to": add_months(assessed, 12 * (1 + who % 6)), "cert_status": "1",
         "practice_status": np.where(np.isin(who, world.vehicles.driver), "1", "2").astype(object),
@@ -130,6 +132,20 @@ def _batch(
     }
     row_id = np.array([f"CX{number}{y}" for number, y in zip(qualification, year.tolist(), strict=True)], dtype=object)
     return Batch("road_practitioner_rating", columns, row_id=row_id, arrived=arrived)
+
+
+def _drive_classes(who: IntArray, business: IntArray) -> npt.NDArray[np.object_]:
+    """Return licences: of truck drivers spread by driver number, so that each keeps his over the years."""
+    classes, shares = FREIGHT_CLASSES
+    # Multiples of the golden ratio fill 0 to 1 evenly.
+    place = (who * 0.6180339887498949) % 1.0
+    freight = np.array(classes, dtype=object)[np.searchsorted(np.cumsum(shares)[:-1], place, side="right")]
+    fixed = np.array([DRIVE_CLASSES.get(name, "") for name in BUSINESSES], dtype=object)[business]
+    return np.where(business == FREIGHT, freight, fixed)
+
+
+def _birth_dates(world: World) -> npt.NDArray[np.object_]:
+    return np.datetime_as_string(world.start - whole_days(world.drivers.age * 365.25), unit="D").astype(object)
 
 
 def _calendar_month(month: Month) -> int:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from features.simulation.accidents import AccidentModel, accident_model, daily_intensity, simulate_accidents
-from features.simulation.activity import simulate_activity
+from features.simulation.accidents import AccidentModel, accident_model
+from features.simulation.activity import Fleet, fleet_of
 from features.simulation.assumptions import Assumptions
 from features.simulation.clock import Month
 from features.simulation.condition import Condition, initial_condition, simulate_condition
@@ -23,17 +23,19 @@ from features.simulation.credit import (
     PUBLISH_MONTH,
     OperatorRecords,
     count_operator_month,
-    credit_list_batch,
+    credit_list_batches,
     initial_operator_records,
     rating_batch,
 )
 from features.simulation.deliveries import Batch, Outbox
 from features.simulation.emergencies import emergency_batch
 from features.simulation.enforcement import ViolationModel, simulate_cases, violation_model
+from features.simulation.events import scheduled_events, wrong_case_events
 from features.simulation.examples import example_keys
 from features.simulation.fatigue import DrivingHours, simulate_fatigue
 from features.simulation.identities import Identities, make_identities
-from features.simulation.insurance import Portfolio, simulate_claims, write_policies
+from features.simulation.insurance import Portfolio, claim_intensities, simulate_claims, write_policies
+from features.simulation.moving import move_month
 from features.simulation.people import (
     DriverRecords,
     count_month,
@@ -43,7 +45,7 @@ from features.simulation.people import (
 )
 from features.simulation.positions import position_batch
 from features.simulation.presets import Preset
-from features.simulation.records_activity import driving_hour_batch, vehicle_day_batch
+from features.simulation.records_activity import driving_hour_batch
 from features.simulation.records_condition import condition_batches
 from features.simulation.records_enforcement import enforcement_batches
 from features.simulation.records_insurance import claim_batches, policy_batch, policy_numbers
@@ -90,6 +92,7 @@ class _Run:
     identities: Identities
     outbox: Outbox
     truth: TruthWriter
+    fleet: Fleet
     accident_model: AccidentModel
     violation_model: ViolationModel
     portfolio: Portfolio
@@ -122,7 +125,8 @@ def simulate_province(
     seed
         Seed of all chance.
     outbox
-        Folder of the deliveries: ``<resource>/<resource>-<YYYYMM>.parquet``.
+        Folder of the deliveries: ``<resource>/<resource>-<YYYYMM>.parquet``, in parts where a
+        month is large.
     truth
         Folder of the true intensities; neither features nor training may read it.
     progress
@@ -156,7 +160,7 @@ def simulate_province(
 
 
 _TRUTH_FILES = frozenset(
-    f"{name}.parquet" for name in ("vehicle_month", "operator", "vehicle", "driver", "city", "driving_hour")
+    f"{name}.parquet" for name in ("vehicle_month", "operator", "vehicle", "driver", "city", "driving_hour", "events")
 )
 
 
@@ -184,10 +188,11 @@ def _begin(preset: Preset, seed: int, outbox: Path, truth: Path, assumed: Assump
     """Build the world and deliver what is known on its first day."""
     world = build_world(preset, seed, assumed)
     identities, model = make_identities(world), accident_model(world)
-    portfolio, hours = write_policies(world), simulate_fatigue(world)
+    fleet = fleet_of(world)
+    portfolio, hours = write_policies(world), simulate_fatigue(world, fleet)
     run = _Run(
         world=world, identities=identities, outbox=Outbox(outbox, world.months, seed, assumed.delivery),
-        truth=TruthWriter(truth, identities), accident_model=model, violation_model=violation_model(world),
+        truth=TruthWriter(truth, identities), fleet=fleet, accident_model=model, violation_model=violation_model(world),
         portfolio=portfolio, policy_numbers=policy_numbers(portfolio.policies), condition=initial_condition(world),
         register=initial_register(world, model), drivers=initial_driver_records(world, model),
         operators=initial_operator_records(world), hours=hours,
@@ -196,9 +201,10 @@ def _begin(preset: Preset, seed: int, outbox: Path, truth: Path, assumed: Assump
     run.put(*first_snapshots(world, identities, run.register, run.condition, run.operators))
     run.put(first_ratings(world, identities, run.drivers))
     run.put(policy_batch(world, identities, portfolio.policies, run.policy_numbers))
-    run.put(driving_hour_batch(world, identities, hours), position_batch(world, identities, hours))
+    run.put(driving_hour_batch(world, identities, hours), position_batch(world, identities, hours, fleet))
     run.put(*sample_batches(world, identities))
     run.truth.write_traits(world)
+    run.truth.note(*scheduled_events(world, identities))
     run.truth.write_hours(hours)
     return run
 
@@ -206,21 +212,18 @@ def _begin(preset: Preset, seed: int, outbox: Path, truth: Path, assumed: Assump
 def _simulate_month(run: _Run, month: Month) -> None:
     """Simulate a month, deliver its rows and write the files of what arrived in it."""
     world, ids = run.world, run.identities
-    n = len(world.vehicles)
-    activity = simulate_activity(world, month)
-    intensity = daily_intensity(world, run.accident_model, activity)
-    accidents = simulate_accidents(world, activity, intensity)
-    km = activity.per_vehicle(activity.columns["distance_km"], n)
-    run.put(vehicle_day_batch(world, ids, activity))
+    moved = move_month(world, ids, month, run.fleet, run.accident_model, run.outbox)
+    accidents, km = moved.accidents, moved.km
     condition = simulate_condition(world, month, run.condition, km)
     run.put(*condition_batches(world, ids, month, condition.inspections, condition.reviews, condition.breakdowns))
-    cases, violations, detection = simulate_cases(world, month, run.violation_model, km, run.condition)
+    cases, enforcement = simulate_cases(world, month, run.violation_model, km, run.condition)
     run.put(*enforcement_batches(world, ids, month, cases), emergency_batch(world, month, accidents))
+    run.truth.note(*wrong_case_events(world, ids, month, cases))
     claims = simulate_claims(world, month, run.portfolio, accidents, km)
     run.put(*claim_batches(world, ids, month, claims, run.policy_numbers))
     count_month(run.drivers, cases, accidents)
     count_operator_month(world, run.operators, cases, accidents)
-    run.put(monthly_ratings(world, ids, month, run.drivers), credit_list_batch(world, ids, month, cases, accidents))
+    run.put(monthly_ratings(world, ids, month, run.drivers), *credit_list_batches(world, ids, month, cases, accidents))
     rated = month.label.endswith(f"{PUBLISH_MONTH:02d}")
     if rated:
         run.put(rating_batch(world, ids, month, run.operators, year_share=min(1.0, (month.index + 1) / 12.0)))
@@ -231,8 +234,8 @@ def _simulate_month(run: _Run, month: Month) -> None:
         world, ids, month, run.register, run.condition, run.operators, touched, cases, accidents, rated=rated
     ))
     run.outbox.flush(month)
-    _write_truth(run, month, activity.per_vehicle(intensity, n), condition.breakdown_rate, {
-        "km": km, "fail_probability": condition.fail_probability, "violation_rate": violations, "p_detect": detection,
+    _write_truth(run, month, moved.accident_rate, condition.breakdown_rate, {
+        "km": km, "fail_probability": condition.fail_probability, "reported_failure_rate": condition.failure_rate, **enforcement,
     })
 
 
@@ -240,7 +243,11 @@ def _write_truth(
     run: _Run, month: Month, accident_rate: npt.NDArray[np.float64], breakdown_rate: npt.NDArray[Any],
     others: dict[str, npt.NDArray[Any]],
 ) -> None:
-    claim_rate = accident_rate * run.world.assumed.insurance.reported_share
+    claims = claim_intensities(run.world, month, run.portfolio, accident_rate, others["km"])
+    assumed = run.world.assumed.accidents
+    registered = float(np.dot(assumed.severity_shares, assumed.registered))
     run.truth.write_month(month, {
-        "accident_rate": accident_rate, "claim_rate": claim_rate, "breakdown_rate": breakdown_rate, **others,
+        "accident_rate": accident_rate, "registered_accident_rate": accident_rate * registered,
+        **{f"claim_rate_{line}": rate for line, rate in claims.items()},
+        "breakdown_rate": breakdown_rate, **others,
     })

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,9 +20,13 @@ ADDITIVE = ("distance_km", "drive_h", "night_drive_h", "h_2_5", "n_alarm_speed",
 """What a day whose last packets came late shows too little of."""
 
 
-def vehicle_day_batch(world: World, identities: Identities, activity: ActivityMonth) -> Batch:
-    """Return the vehicle-days of a month."""
-    rng = generator(world.seed, Stream.ACTIVITY, activity.month.index, 1)
+_DELIVERED: Final = 15
+COUNTS: Final = frozenset(("n_over_4h_7d",))
+
+
+def vehicle_day_batch(world: World, identities: Identities, activity: ActivityMonth, part: int = 0) -> Batch:
+    """Return the vehicle-days of a month, or of its part."""
+    rng = generator(world.seed, Stream.ACTIVITY, _DELIVERED, activity.month.index, part + 1)
     dates = activity.day.astype("datetime64[D]")
     yyyymmdd = _yyyymmdd(activity)
     return Batch(
@@ -38,29 +44,29 @@ def driving_hour_batch(world: World, identities: Identities, hours: DrivingHours
     start = instants(np.full(len(hours), first), hours.start_h)
     # The stream reduces an hour as it ends: its row is there within a minute or two, before most next hours begin.
     arrived = start + np.rint(3600.0 + rng.uniform(15.0, 120.0, len(hours))).astype("timedelta64[s]")
+    duty = {
+        name: values.astype(np.int64) if name in COUNTS else np.maximum(np.round(values.astype(np.float64), 3), 0.0)
+        for name, values in hours.duty.items() if name != "clock_hour"
+    }
     columns = {
-        **_plates(identities, hours.vehicle), "hour_start": start,
-        "hours_since_rest_h": np.round(hours.hours_since_rest_h, 2), "cont_drive_h": np.round(hours.cont_drive_h, 2),
-        "drive_h_24h": hours.drive_h_24h.astype(np.float64), "drive_h_7d": hours.drive_h_7d.astype(np.float64),
-        "hours_awake_proxy_h": np.round(hours.hours_awake_proxy_h, 2),
-        "longest_rest_24h_h": np.round(hours.longest_rest_24h_h, 2),
-        "clock_hour": np.floor(hours.start_h % 24.0).astype(np.int64), "kss": np.round(hours.kss, 3),
-        "speed_cv": np.round(hours.speed_cv, 3), "lane_departure_n": hours.lane_departure_n,
-        "fatigue_event": hours.fatigue_event,
+        **_plates(identities, hours.vehicle), "hour_start": start, **duty,
+        "clock_hour": hours.duty["clock_hour"].astype(np.int64), "speed_cv": np.round(hours.speed_cv, 3),
+        "lane_departure_n": hours.lane_departure_n, "fatigue_event": hours.fatigue_event,
     }
     return Batch("driving_hour", columns, row_id=driving_hour_row_ids(hours), arrived=arrived)
 
 
 def driving_hour_row_ids(hours: DrivingHours) -> pa.Array:
     """Return the row identifiers of driving hours: the truth is kept under the same."""
-    return _row_ids("dh", hours.vehicle * 10**8 + np.floor(hours.start_h * 3600.0).astype(np.int64))
+    return _row_ids("dh", hours.vehicle * 10**8 + np.rint(hours.start_h * 3600.0).astype(np.int64))
 
 
 def _plates(identities: Identities, vehicle: IntArray) -> dict[str, pa.Array]:
+    first = int(vehicle.min(initial=identities.n_vehicles))
+    # A plate that passed to another vehicle is one entry of the dictionary: with two, the bytes written would vary.
+    known = pa.array(identities.plate_no[first : int(vehicle.max(initial=-1)) + 1], pa.string()).dictionary_encode()
     return {
-        "plate_no": pa.DictionaryArray.from_arrays(
-            pa.array(vehicle.astype(np.int32)), pa.array(identities.plate_no, pa.string())
-        ),
+        "plate_no": known.take(pa.array(vehicle - first)),
         "plate_color": pa.DictionaryArray.from_arrays(
             pa.array(np.zeros(len(vehicle), dtype=np.int32)), pa.array([PLATE_COLOR])
         ),

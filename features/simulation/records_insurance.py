@@ -10,7 +10,7 @@ import numpy.typing as npt
 from features.simulation.clock import Instants, Month, instants, local_days
 from features.simulation.deliveries import Batch, next_morning, only_where
 from features.simulation.identities import Identities
-from features.simulation.insurance import COVERAGES, LIMITS_CNY, LINES, Claims, Policies
+from features.simulation.insurance import COVERAGES, LINES, Claims, Policies, limits_cny
 from features.simulation.streams import Stream, generator
 from features.simulation.world import INDIVIDUAL, World
 
@@ -33,7 +33,7 @@ def policy_batch(world: World, identities: Identities, policies: Policies, numbe
         "uscc": only_where(named, identities.uscc[operator]),
         "line": np.array(LINES, dtype=object)[policies.line], "coverage": np.array(COVERAGES, dtype=object)[policies.line],
         "start_date": policies.start, "end_date": policies.end,
-        "insured_amount_cny": np.array(LIMITS_CNY)[policies.line],
+        "insured_amount_cny": limits_cny(world.assumed.insurance)[policies.line],
         "base_pure_premium_cny": policies.base_pure_premium_cny,
     }
     arrived = np.maximum(next_morning(rng, policies.start), instants(np.array([world.start]), 3.0)[0])
@@ -52,7 +52,7 @@ def claim_batches(
         "line": np.array(LINES, dtype=object)[claims.line], "occurred_at": claims.occurred,
         "reported_at": claims.reported,
     }
-    zero = rng.random(n) < 0.03
+    zero = rng.random(n) < world.assumed.insurance.zero_share
     paid = np.where(zero, 0.0, claims.amount_cny)
     reserve = np.round(claims.amount_cny * np.exp(0.35 * rng.standard_normal(n)), 2)
     nothing = np.zeros(n)

@@ -1,4 +1,4 @@
-"""Rows of the resources that have no causal model yet: valid, few, and naming stations and vehicles that exist."""
+"""Rows of the resources that have no causal model: valid, few, and naming places, stations and vehicles that exist."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from features.contracts import ARROW_TYPES
 from features.simulation.clock import Instants, instants
 from features.simulation.deliveries import Batch
 from features.simulation.identities import PLATE_COLOR, Identities
+from features.simulation.road_records import FLOWS, counted_flow, facilities_of, placed
 from features.simulation.streams import Stream, generator
 from features.simulation.world import PASSENGER, World
 from registry.resources import RESOURCES
@@ -61,9 +62,13 @@ def _rows(world: World, resource: Resource, pools: Mapping[str, Mapping[str, Seq
     if resource.cycle == "yearly":
         # What changes once a year is known when the window begins.
         start, end = _aware(world.start) - timedelta(days=365), _aware(world.start)
-    return sample_rows(
-        resource, world.preset.generic_rows, rng, start=start, end=end, pools=pools.get(resource.id)
+    facilities = facilities_of(resource.id)
+    rows = sample_rows(
+        resource, len(facilities) or world.preset.generic_rows, rng, start=start, end=end, pools=pools.get(resource.id)
     )
+    if facilities:
+        return placed(resource.id, rows)
+    return counted_flow(world.seed, resource.id, rows) if resource.id in FLOWS else rows
 
 
 def _batch(world: World, resource: Resource, rows: Mapping[str, list[Any]]) -> Batch:

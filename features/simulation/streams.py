@@ -28,6 +28,8 @@ class Stream(IntEnum):
     SAMPLES = 16
     DELIVERY = 17
     IDENTITIES = 18
+    ROADS = 19
+    MESSAGES = 20
 
 
 def generator(seed: int, stream: Stream, *path: int) -> np.random.Generator:

@@ -15,9 +15,11 @@ import pyarrow.parquet as pq
 
 from features.simulation.cities import CITIES
 from features.simulation.clock import Month
+from features.simulation.events import Event, columns_of
 from features.simulation.fatigue import DrivingHours
 from features.simulation.identities import Identities
 from features.simulation.records_activity import driving_hour_row_ids
+from features.simulation.routes import weigh_station_exposure
 from features.simulation.world import World
 
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -36,6 +38,7 @@ class TruthWriter:
 
     def __init__(self, folder: Path, identities: Identities) -> None:
         self.folder, self.identities = folder, identities
+        self._events: list[Event] = []
         self._months: pq.ParquetWriter | None = None
 
     def write_month(self, month: Month, columns: dict[str, FloatArray]) -> None:
@@ -54,10 +57,15 @@ class TruthWriter:
         ids, vehicles, drivers = self.identities, world.vehicles, world.drivers
         self._write("operator", {
             "uscc": ids.uscc, "culture": world.operators.culture, "size": world.operators.size,
+            "stratum": world.operators.stratum, "business": world.operators.business,
             "inspection_intensity": world.city_intensity[world.operators.city],
         })
         self._write("vehicle", {
             "vin": ids.vin, "plate_no": ids.plate_no, "uscc": ids.uscc[vehicles.operator], "wear": vehicles.wear,
+            "kind": world.vehicles.kind, "enters": vehicles.enters, "leaves": vehicles.leaves,
+            "annual_km": vehicles.annual_km, "affiliated": vehicles.affiliated,
+            "culture": world.vehicle_culture,
+            "weigh_station_exposure": weigh_station_exposure(world),
             "usual_driver": ids.qualification_no[vehicles.driver],
         })
         self._write("driver", {
@@ -74,8 +82,13 @@ class TruthWriter:
             self.folder / "driving_hour.parquet", compression="zstd",
         )
 
+    def note(self, *events: Event) -> None:
+        """Keep what was planted into the data, until the end."""
+        self._events.extend(events)
+
     def close(self) -> None:
-        """Finish the monthly file."""
+        """Write the planted events and finish the monthly file."""
+        self._write("events", columns_of(self._events))
         if self._months is not None:
             self._months.close()
 

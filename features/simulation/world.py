@@ -59,6 +59,7 @@ class Vehicles:
     odometer_km: FloatArray
     fuel: IntArray
     affiliated: BoolArray
+    owner_culture: FloatArray
     has_adas: BoolArray
     terminal_maker: IntArray
     driver: IntArray
@@ -117,8 +118,12 @@ class World:
 
     @property
     def vehicle_culture(self) -> FloatArray:
-        """Safety culture of each vehicle's operator."""
-        return self.operators.culture[self.vehicles.operator]
+        """Safety culture at work in each vehicle: its operator's; under 挂靠 mostly that of the owner who drives it."""
+        fleet, firm = self.assumed.fleet, self.operators.culture[self.vehicles.operator]
+        owner = fleet.culture_mean[INDIVIDUAL] + fleet.culture_sd * self.vehicles.owner_culture
+        share = fleet.affiliated_influence
+        result: FloatArray = np.where(self.vehicles.affiliated, share * firm + np.sqrt(1.0 - share**2) * owner, firm)
+        return result
 
     @property
     def vehicle_city(self) -> IntArray:
@@ -214,10 +219,12 @@ def _vehicles(
     new = enters > months[0].first
     registered = np.where(new, enters - np.timedelta64(12, "D"), registered)
     annual_km = table["annual_km"] * np.exp(assumed.fleet.annual_km_sigma * rng.standard_normal(n))
-    logit = np.log(table["night_share"] / (1.0 - table["night_share"])) + 0.6 * rng.standard_normal(n)
+    logit = assumed.fleet.night_logit_scale * np.log(table["night_share"] / (1.0 - table["night_share"]))
+    logit += 0.6 * rng.standard_normal(n)
     company = operators.stratum[operator] != INDIVIDUAL
     freight = operators.business[operator] == FREIGHT
     age_at_start = np.where(new, 0.0, age)
+    own = generator(seed, Stream.VEHICLES, 1).standard_normal(n)
     vehicles = Vehicles(
         operator=operator, kind=kind, registered=registered, enters=enters, leaves=leaves, annual_km=annual_km,
         night_share=1.0 / (1.0 + np.exp(-logit)),
@@ -225,7 +232,7 @@ def _vehicles(
         odometer_km=np.rint(age_at_start * annual_km * rng.uniform(0.8, 1.05, n)),
         fuel=rng.choice([2, 3, 5], size=n, p=assumed.fleet.fuel_shares),
         affiliated=company & freight & (rng.random(n) < assumed.fleet.affiliated_share),
-        has_adas=rng.random(n) < assumed.activity.adas_share,
+        owner_culture=own, has_adas=rng.random(n) < assumed.activity.adas_share,
         terminal_maker=(rng.random(n) < assumed.activity.firmware_share).astype(np.int64), driver=np.arange(n),
     )
     return operator, vehicles
@@ -262,7 +269,7 @@ def _drivers(
     n = len(operator)
     load = assumed.driver_from_culture
     age = np.clip(43.0 + 7.5 * rng.standard_normal(n), 23.0, 59.5)
-    experience = np.clip(rng.gamma(2.2, 5.0, n), 0.2, age - 22.0)
+    experience = np.clip(rng.gamma(2.2, 5.0, n), 0.2, age - 21.0)
     return Drivers(
         operator=operator,
         risk_taking=load * operators.culture[operator] + np.sqrt(1 - load**2) * rng.standard_normal(n),

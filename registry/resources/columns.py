@@ -26,6 +26,11 @@ def personal(column_id: str, zh: str, *, evidence: Evidence = "F2", note: str = 
     return text(column_id, zh, sensitivity="personal", evidence=evidence, note=note)
 
 
+def legal_name(column_id: str, zh: str, *, evidence: Evidence = "F2", note: str = "") -> Column:
+    """Declare the name of an enterprise, or a name that may be one: it never enters the warehouse."""
+    return text(column_id, zh, sensitivity="legal_name", evidence=evidence, note=note)
+
+
 def coded(
     column_id: str, zh: str, codes: str, *, nullable: bool = True, evidence: Evidence = "F2", note: str = ""
 ) -> Column:

@@ -14,13 +14,14 @@ from registry.resources.columns import (
     USCC,
     coded,
     day,
+    legal_name,
     optional,
     personal,
     quantity,
     text,
     year,
 )
-from registry.resources.schema import Column, Pseudonym, Resource
+from registry.resources.schema import Column, DirectoryName, Pseudonym, Resource
 
 REGISTRATION_NO: Final = Column(id="registration_no", zh="注册证书编号", dtype="string", nullable=False,
                                 sensitivity="identifier", evidence="F2")
@@ -51,7 +52,7 @@ def _enterprises(no: int, resource_id: str, zh: str, en: str) -> Resource:
         key=("uscc", "qualification_type"), event_time="issued_on", brief=True,
         columns=(
             USCC,
-            personal("name", "单位名称"),
+            legal_name("name", "单位名称"),
             coded("qualification_type", "资质类别", "construction_qualification", nullable=False, evidence="A"),
             text("qualification_grade", "资质等级"),
             day("issued_on", "证书发证日期", nullable=False, evidence="A"),
@@ -59,7 +60,7 @@ def _enterprises(no: int, resource_id: str, zh: str, en: str) -> Resource:
             personal("legal_rep", "法定代表人"),
             REGION_CODE,
         ),
-        pseudonyms=(ENTERPRISE_ID,),
+        pseudonyms=(ENTERPRISE_ID,), directory=DirectoryName(column="name", entity="enterprise_id"),
     )
 
 

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from registry.resources.columns import LAT_PUBLIC, LON_PUBLIC, REGION_CODE, coded, count, flag, moment, quantity, text
+from registry.resources.columns import (
+    LAT_PUBLIC,
+    LON_PUBLIC,
+    REGION_CODE,
+    coded,
+    count,
+    flag,
+    legal_name,
+    moment,
+    quantity,
+    text,
+)
 from registry.resources.schema import Resource
 
 EVENT: Final = (
@@ -32,7 +43,7 @@ ROADWORKS_EVENT: Final = Resource(
     key=("event_id",), event_time="found_time", evidence="G",
     columns=(
         *EVENT,
-        text("contractor", "施工单位", evidence="G"),
+        legal_name("contractor", "施工单位", evidence="G"),
         text("work", "施工内容", evidence="G"),
         count("lanes_closed", "占用车道数", 12, evidence="G"),
         quantity("speed_limit_kmh", "限速", "km/h", 120, evidence="G"),

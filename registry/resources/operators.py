@@ -19,6 +19,7 @@ from registry.resources.columns import (
     count,
     day,
     flag,
+    legal_name,
     moment,
     optional,
     personal,
@@ -26,7 +27,7 @@ from registry.resources.columns import (
     text,
     year,
 )
-from registry.resources.schema import Column, Pseudonym, Resource
+from registry.resources.schema import Column, DirectoryName, Pseudonym, Resource
 
 OPERATOR_BASIC: Final = Resource(
     id="operator_basic", zh="道路运输业户基本信息", en="road-transport operators", no=6,
@@ -34,8 +35,8 @@ OPERATOR_BASIC: Final = Resource(
     columns=(
         USCC,
         MODIFY_TIME,
-        personal("name", "业户名称", note="a natural person's name where the operator is an individual"),
-        text("parent_name", "上级企业"),
+        legal_name("name", "业户名称", note="a natural person's name where the operator is an individual"),
+        legal_name("parent_name", "上级企业"),
         personal("address", "业户地址"),
         REGION_CODE,
         coded("economic_type", "经济类型", "economic_type"),
@@ -55,6 +56,7 @@ OPERATOR_BASIC: Final = Resource(
         day("cancelled_at", "注销日期"),
     ),
     pseudonyms=(ENTERPRISE_ID,),
+    directory=DirectoryName(column="name", entity="enterprise_id", unless="is_individual"),
 )
 
 OPERATOR_LICENCE: Final = Resource(

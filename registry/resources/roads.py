@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from registry.resources.columns import LAT_PUBLIC, LON_PUBLIC, REGION_CODE, coded, count, day, flag, quantity, text
+from registry.resources.columns import (
+    LAT_PUBLIC,
+    LON_PUBLIC,
+    REGION_CODE,
+    coded,
+    count,
+    day,
+    flag,
+    legal_name,
+    quantity,
+    text,
+)
 from registry.resources.schema import Column, Resource
 
 FACILITY: Final = (
@@ -17,7 +28,7 @@ FACILITY: Final = (
     REGION_CODE,
     LON_PUBLIC,
     LAT_PUBLIC,
-    text("operator_name", "管理单位", evidence="G"),
+    legal_name("operator_name", "管理单位", evidence="G"),
     coded("status", "状态", "facility_status", nullable=False, evidence="A"),
     day("updated_on", "更新日期", nullable=False, evidence="G"),
 )

@@ -14,10 +14,13 @@ Cycle = Literal["realtime", "daily", "monthly", "yearly"]
 Evidence = Literal["F1", "F2", "D", "A", "G"]
 """How well a line is sourced: F1 statute or working implementation read, F2 secondary source, D derived by arithmetic,
 A assumption of this project, G general knowledge not verified."""
-Sensitivity = Literal["public", "business", "identifier", "personal", "location"]
+Sensitivity = Literal["public", "business", "identifier", "personal", "legal_name", "location"]
 """public and business values enter the warehouse; an identifier enters as a keyed pseudonym only; personal values
-(names of natural persons, addresses, phones) are dropped at the door; location values enter and are bound to
-scenarios."""
+(names of natural persons, addresses, phones) are dropped at the door; a legal_name (of an enterprise) never enters the
+warehouse and goes to the directory where the resource declares it (`Resource.directory`); location values enter and are
+bound to scenarios."""
+WITHHELD: Final[frozenset[Sensitivity]] = frozenset(("identifier", "personal", "legal_name"))
+"""Sensitivities whose values no warehouse, quarantine, message or log may hold."""
 Format = Literal["uscc", "vin", "plate", "region", "id_card"]
 Supplier = Literal["annex_1", "insurer", "reduction"]
 """annex_1: one of the 35 authorised resources. insurer: supplied by the consumer, not Annex 1. reduction: computed by
@@ -85,6 +88,25 @@ class Pseudonym:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DirectoryName:
+    """Which column names an enterprise in the directory.
+
+    Parameters
+    ----------
+    column
+        Delivered column with the name; its sensitivity is legal_name.
+    entity
+        Pseudonym column of whom it names.
+    unless
+        Flag that is true where the bearer is a natural person, whose name goes nowhere; empty where none can be.
+    """
+
+    column: str
+    entity: str
+    unless: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Resource:
     """A data resource: one of the 35 of Annex 1, or a source of another supplier that is marked as such.
 
@@ -108,6 +130,8 @@ class Resource:
         Pseudonym columns made from identifier columns.
     references
         column id -> resource id whose key it names; checked as a quality figure, not as a refusal.
+    directory
+        Name of a legal person that goes to the directory; None where the resource is not where enterprises register.
     brief
         True where the declaration is known to be a short version of the real table.
     """
@@ -124,6 +148,7 @@ class Resource:
     pseudonyms: tuple[Pseudonym, ...] = ()
     references: dict[str, str] = field(default_factory=dict)
     supplier: Supplier = "annex_1"
+    directory: DirectoryName | None = None
     brief: bool = False
     evidence: Evidence = "F2"
     note: str = ""
@@ -142,8 +167,8 @@ class Resource:
         raise KeyError(f"resource {self.id} has no column {column_id}")
 
     def warehouse_columns(self) -> tuple[Column, ...]:
-        """Return the columns that enter the warehouse in clear: neither identifiers nor personal values."""
-        return tuple(column for column in self.columns if column.sensitivity not in ("identifier", "personal"))
+        """Return the columns that enter the warehouse in clear: neither identifiers nor names nor personal values."""
+        return tuple(column for column in self.columns if column.sensitivity not in WITHHELD)
 
 
 ENVELOPE: Final = (

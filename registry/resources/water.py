@@ -14,11 +14,12 @@ from registry.resources.columns import (
     coded,
     count,
     day,
+    legal_name,
     personal,
     quantity,
     text,
 )
-from registry.resources.schema import Column, Pseudonym, Resource
+from registry.resources.schema import Column, DirectoryName, Pseudonym, Resource
 
 SHIP_ID: Final = Column(id="ship_id", zh="船舶识别号", dtype="string", nullable=False, sensitivity="identifier",
                         evidence="G")
@@ -48,7 +49,8 @@ VESSEL_OPERATION_PERMIT: Final = Resource(
     id="vessel_operation_permit", zh="船舶营运证信息", en="operation certificates of vessels", no=24, cycle="daily",
     entity="vessel", key=("ship_cert_no",), event_time="valid_from", brief=True, evidence="G",
     columns=(
-        text("ship_cert_no", "船舶营运证号", nullable=False, evidence="G"),
+        Column(id="ship_cert_no", zh="船舶营运证号", dtype="string", nullable=False, sensitivity="identifier",
+               evidence="G"),
         SHIP_ID,
         USCC,
         coded("scope", "经营范围", "waterway_scope", evidence="G"),
@@ -56,7 +58,9 @@ VESSEL_OPERATION_PERMIT: Final = Resource(
         day("valid_to", "有效期止", evidence="G"),
         coded("status", "证书状态", "ship_cert_status", nullable=False),
     ),
-    pseudonyms=(VESSEL_ID, ENTERPRISE_ID), references={"ship_id": "vessel_basic", "uscc": "waterway_operator_basic"},
+    pseudonyms=(VESSEL_ID, ENTERPRISE_ID,
+                Pseudonym(id="ship_certificate_id", namespace="ship_certificate", inputs=("ship_cert_no",))),
+    references={"ship_id": "vessel_basic", "uscc": "waterway_operator_basic"},
 )
 
 WATERWAY_OPERATOR_BASIC: Final = Resource(
@@ -65,13 +69,13 @@ WATERWAY_OPERATOR_BASIC: Final = Resource(
     columns=(
         USCC,
         MODIFY_TIME,
-        personal("name", "企业名称", evidence="G"),
+        legal_name("name", "企业名称", evidence="G"),
         coded("business_type", "经营类型", "waterway_scope", evidence="G"),
         coded("status", "业户状态", "operator_status", evidence="G"),
         count("n_vessels", "船舶数", 10_000, evidence="G"),
         REGION_CODE,
     ),
-    pseudonyms=(ENTERPRISE_ID,),
+    pseudonyms=(ENTERPRISE_ID,), directory=DirectoryName(column="name", entity="enterprise_id"),
 )
 
 WATERWAY_LICENCE: Final = Resource(

@@ -20,7 +20,7 @@ import psutil
 
 FOLDER = Path(__file__).parent
 PAGES = FOLDER.parents[1] / "docs" / "benchmarks"
-LIBRARIES = ("duckdb", "lightgbm", "mlflow", "numpy", "pandas", "scikit-learn", "shap")
+LIBRARIES = ("duckdb", "feast", "lightgbm", "mlflow", "numpy", "pandas", "scikit-learn", "shap")
 
 
 def names() -> list[str]:
@@ -40,11 +40,21 @@ def machine() -> str:
 
 def page(name: str, module: ModuleType, figures: dict[str, float]) -> str:
     """Return the page of one benchmark."""
-    rows = "\n".join(f"| `{key}` | {shown(value)} | {module.FIGURES[key]} |" for key, value in figures.items())
+    rows = "\n".join(
+        f"| `{key}` | {shown(value)} | {module.FIGURES[key]} | {better(module, key)} |" for key, value in figures.items()
+    )
     return (
-        f"# {module.TITLE}\n\n{(module.__doc__ or '').strip()}\n\n| figure | value | meaning |\n|---|---:|---|\n{rows}\n\n"
+        f"# {module.TITLE}\n\n{(module.__doc__ or '').strip()}\n\n"
+        f"| figure | value | meaning | better |\n|---|---:|---|---|\n{rows}\n\n"
         f"Machine: {machine()}.\n\nRepeat with `make bench NAME={name}`; the code is `tests/benches/{name}.py`.\n"
     )
+
+
+def better(module: ModuleType, figure: str) -> str:
+    """Return which way a figure is better: a ratio is ours over the peer's unless its module says that it is the inverse."""
+    if figure in getattr(module, "HIGHER_IS_BETTER", ()):
+        return "higher"
+    return "lower" if figure.endswith("_ratio") else ""
 
 
 def shown(value: float) -> str:
@@ -57,7 +67,8 @@ def index() -> str:
     lines = [f"- [{import_module(f'tests.benches.{name}').TITLE}]({name}.md)" for name in names()]
     return (
         "# Benchmarks\n\nFigures are medians of runs taken in turns; a ratio compares with a named peer of the same run, and "
-        "below 1 is faster or smaller. Times depend on the machine, ratios much less. `make bench` runs all, "
+        "below 1 is faster or smaller unless its page says that higher is better. Times depend on the machine, ratios much less. "
+        "`make bench` runs all, "
         "`make bench NAME=x` one.\n\n" + "\n".join(lines) + "\n"
     )
 

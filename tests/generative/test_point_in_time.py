@@ -1,4 +1,4 @@
-"""Feast's point-in-time join on random tables beside a slow one that follows the rule.
+"""The point-in-time join on random tables beside a slow one that follows the rule: through Feast, and the rule alone.
 
 A call to Feast takes a fifth of a second and more, whatever the size of its tables. So there are few examples, each with
 many rows: one store for all of them, whose Parquet files are written anew for each example.
@@ -12,11 +12,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.pit.newest import NOBODY, Rows, newest_rows
 from features.views import open_store
 from registry.settings import Settings
 from tests.lib.histories import instant
@@ -147,3 +149,51 @@ def test_the_order_of_the_spine_changes_no_value(tables: Tables) -> None:
     spine = [(key, owner, day) for day in range(10) for key in "abc" for owner in "ab"]
     forwards, backwards = check(tables, rows, rows, spine), check(tables, rows, rows, spine[::-1])
     pd.testing.assert_frame_equal(forwards.drop(columns="row"), backwards[::-1].reset_index(drop=True).drop(columns="row"))
+
+
+def asked_directly(
+    rows: list[FeatureRow], spine: list[tuple[str, int]], *, ttl_d: int | None, only_known: bool, created: bool = True
+) -> list[FeatureRow | None]:
+    """Ask the join itself, which knows of entities and instants as whole numbers only."""
+    table = Rows(
+        np.array(["abc".index(row.key) for row in rows], dtype=np.int64), np.array([row.event for row in rows], dtype=np.int64),
+        np.array([row.created for row in rows], dtype=np.int64) if created else None, np.arange(len(rows)),
+    )
+    found = newest_rows(
+        table, np.array(["abc".find(key) for key, _ in spine], dtype=np.int64),
+        np.array([day for _, day in spine], dtype=np.int64), n_entities=3, ttl=ttl_d, only_known=only_known,
+    )
+    return [None if number == NOBODY else rows[number] for number in found.tolist()]
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(
+    rows=st.lists(st.builds(FeatureRow, key=st.sampled_from("abc"), event=DAYS, created=DAYS), max_size=40),
+    spine=st.lists(st.tuples(st.sampled_from("abcd"), DAYS), max_size=40),
+    ttl_d=st.none() | st.integers(0, 10), only_known=st.booleans(), ordered=st.booleans(),
+)
+def test_the_rule_alone(
+    rows: list[FeatureRow], spine: list[tuple[str, int]], ttl_d: int | None, only_known: bool, ordered: bool
+) -> None:
+    rows = sorted(rows, key=lambda row: (row.key, row.event, row.created)) if ordered else rows
+    met = asked_directly(rows, spine, ttl_d=ttl_d, only_known=only_known)
+    for (key, day), found in zip(spine, met, strict=True):
+        speaking = [
+            row for row in rows if row.key == key and row.event <= day and (row.created <= day or not only_known)
+        ]
+        newest = max(speaking, key=lambda row: (row.event, row.created), default=None)
+        expired = newest is not None and ttl_d is not None and newest.event + ttl_d < day
+        assert found == (None if expired else newest), (key, day)
+
+
+def test_of_rows_that_are_equal_the_last_speaks() -> None:
+    rows = [FeatureRow("a", 1, 1, 1.0), FeatureRow("a", 1, 1, 2.0), FeatureRow("b", 1, 1, 3.0), FeatureRow("a", 1, 1, 4.0)]
+    for only_known in (False, True):
+        met = asked_directly(rows, [("a", 1)], ttl_d=None, only_known=only_known)
+        assert [found and found.value for found in met] == [4.0]
+
+
+def test_without_creation_times_events_alone_decide() -> None:
+    rows = [FeatureRow("a", 1, 9, 1.0), FeatureRow("a", 2, 9, 2.0)]
+    met = asked_directly(rows, [("a", 1), ("a", 5)], ttl_d=None, only_known=True, created=False)
+    assert [found and found.value for found in met] == [1.0, 2.0]

@@ -55,6 +55,20 @@ def test_four_answers_each_with_a_score_or_grey(shown: dict[str, Any]) -> None:
             assert answer["reasons"]
 
 
+def test_the_oracle_judges_every_live_score_on_the_same_rows(
+    settings: Settings, shown: dict[str, Any], tmp_path: Path
+) -> None:
+    assert shown["simulated"] is True
+    study = roadrisk(settings, "experiment", "oracle", "--write", str(tmp_path / "studies"), cwd=tmp_path)
+    assert set(study["products"]) == set(PRODUCTS)
+    for found in study["products"].values():
+        assert found["rows"] > 100
+        # The true intensity orders outcomes better than chance, even where a small province has few.
+        assert found["oracle"].get("gini", found["oracle"].get("auc", 0.5) - 0.5) > 0
+        assert found["agreement"] > 0
+    assert "simulated" in (tmp_path / "studies" / "oracle.md").read_text(encoding="utf-8")
+
+
 def test_every_decomposition_adds_up(shown: dict[str, Any]) -> None:
     for product_id, answer in shown["answers"].items():
         if answer["score"] is not None:

@@ -27,10 +27,9 @@ from registry.errors import DeliveryRefused
 from registry.resources import RESOURCES
 from registry.resources.schema import COMPLETE_UNTIL
 from registry.settings import Settings
-from registry.signing import PSEUDONYM_KEY, init_keys, read_secret
+from registry.signing import init_keys
 from tests.lib.processes import ROOT, environment_of
 from tests.lib.provinces import settled, take_in
-from tests.lib.scan import Needles, contents
 
 KEY = bytes(range(32))
 DAY = "vehicle_day"
@@ -238,44 +237,6 @@ def killed_while_working(settings: Settings, inbox: Path, after: int, then_s: fl
 
 def hashes(warehouse: Warehouse, resource_id: str) -> list[tuple[str, bytes]]:
     return [(path.name, path.read_bytes()) for path in warehouse.files(resource_id)]
-
-
-def raw_identifiers(outbox: Path) -> set[str]:
-    """Every value of an identifier or personal column of every delivery."""
-    found: set[str] = set()
-    for resource_id, resource in RESOURCES.items():
-        secret = [c.id for c in resource.columns if c.sensitivity in ("identifier", "personal") and c.id != "plate_color"]
-        for path in (outbox / resource_id).glob("*.parquet"):
-            table = pq.read_table(path, columns=secret)
-            found |= {str(value) for name in secret for value in table[name].unique().to_pylist() if value is not None}
-    return found
-
-
-def test_no_raw_identifier_is_in_any_file_but_the_suppliers(tiny: Settings) -> None:
-    needles = Needles({*raw_identifiers(tiny.outbox_dir), read_secret(tiny.keys_dir, PSEUDONYM_KEY).hex()})
-    assert len(needles) > 2_000
-    # What the simulation keeps on the suppliers' side; nothing of the platform writes there.
-    theirs = (tiny.outbox_dir, tiny.truth_dir, tiny.home / "examples.json")
-    searched, met = 0, {}
-    for path in tiny.home.rglob("*"):
-        if not path.is_file() or any(path.is_relative_to(place) for place in theirs):
-            continue
-        searched += 1
-        found = [needle for content in contents(path) for needle in needles.found(content)]
-        if found:
-            met[str(path.relative_to(tiny.home))] = found[:3]
-    assert searched > 500
-    assert met == {}
-
-
-def test_the_search_finds_what_it_looks_for(tiny: Settings) -> None:
-    example = json.loads((tiny.home / "examples.json").read_text(encoding="utf-8"))["vehicle"][0]
-    needles = Needles([example["vin"], example["plate_no"], "王伟"])
-    path = next(path for path in sorted((tiny.outbox_dir / "vehicle_basic").glob("*.parquet"))
-                if example["vin"] in pq.read_table(path)["vin"].to_pylist())
-    assert {needle for content in contents(path) for needle in needles.found(content)} >= {example["vin"]}
-    assert needles.found("名王伟".encode()) == ["王伟"]
-    assert Needles(["abcdef"]).found(b"abcde") == []
 
 
 def test_keys_are_made_once(tmp_path: Path) -> None:

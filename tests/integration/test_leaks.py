@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import ast
-from datetime import UTC, datetime
+import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 from features.build import build_features
 from features.families import FAMILIES, Family
 from features.families.vehicle_profile import fleet
+from features.leak_check import check_leaks
+from features.leak_cli import leak_check
 from features.products import PRODUCT_FEATURES
 from features.retrieval import apply_store, training_rows
 from features.snapshot import FeatureSnapshot, read_snapshot
 from features.warehouse import Warehouse
 from registry.entities import VEHICLE
+from registry.errors import DataError, IntegrityError, InvalidRequest, NotFound
 from registry.feature_spec import Feature
 from registry.settings import Settings
-from tests.lib.leaks import leaks
+from tests.lib.corrections import with_correction
 from tests.lib.processes import ROOT
 
 if TYPE_CHECKING:
@@ -49,17 +54,74 @@ def by_vehicle(known: Known, days: ir.Table) -> ir.Table:
     return past.group_by([VEHICLE.id_column, "cutoff"]).aggregate(planted_km=past.distance_km.sum())
 
 
+def leaks(families: list[Family], warehouse: Warehouse, folder: Path) -> dict[str, list[str]]:
+    found = check_leaks(families, warehouse, INSTANT, folder)
+    assert [leak.family for leak in found] == [family.id for family in families]
+    assert all(leak.rows for leak in found)
+    return {leak.family: list(leak.columns) for leak in found if leak.columns}
+
+
 def test_what_arrives_later_changes_no_feature(tiny: Settings, tmp_path: Path) -> None:
-    assert leaks(list(FAMILIES.values()), Warehouse(tiny.warehouse_dir), INSTANT, tmp_path) == {}
+    assert leaks(list(FAMILIES.values()), Warehouse(tiny.warehouse_dir), tmp_path) == {}
 
 
 @pytest.mark.parametrize("expression", [
     pytest.param(lambda known: by_vehicle(known, known.tables["vehicle_day"]), id="ignores arrival"),
     pytest.param(lambda known: by_vehicle(known, known.matured("vehicle_day")), id="reads what came to be in force"),
+    pytest.param(lambda known: by_vehicle(known, known.versions("vehicle_day")), id="reads every version"),
 ])
 def test_a_feature_that_knows_the_future_is_caught(expression: object, tiny: Settings, tmp_path: Path) -> None:
-    met = leaks([planted(expression)], Warehouse(tiny.warehouse_dir), INSTANT, tmp_path)
+    met = leaks([planted(expression)], Warehouse(tiny.warehouse_dir), tmp_path)
     assert list(met) == ["planted"]
+
+
+def test_a_correction_that_arrives_late_is_seen_by_those_alone_who_read_it_too_early(tiny: Settings, tmp_path: Path) -> None:
+    resources = dict.fromkeys(name for family in (FAMILIES["vehicle_activity"], planted(None)) for name in family.resources)
+    day, warehouse = with_correction(
+        Warehouse(tiny.warehouse_dir), resources, tmp_path / "corrected", resource="vehicle_day", column="distance_km",
+        plus=500.0, happened=INSTANT - timedelta(days=20), arrives=INSTANT + timedelta(days=3),
+    )
+
+    def early(known: Known) -> ir.Table:
+        # Without its own row's arrival in view the correction counts as if it had always been there.
+        rows = known.matured("vehicle_day")
+        return by_vehicle(known, rows.filter(rows.row_id == day["row_id"]))
+
+    found = check_leaks([planted(early), FAMILIES["vehicle_activity"]], warehouse, INSTANT, tmp_path / "checked")
+    assert [leak.columns for leak in found] == [{"planted_km": 1}, {}]
+    later = check_leaks([planted(early)], warehouse, INSTANT + timedelta(days=4), tmp_path / "later")
+    assert [leak.columns for leak in later] == [{}]
+
+
+def test_the_command_says_what_leaks_and_what_does_not(
+    tiny: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROADRISK_HOME", str(tiny.home))
+    arguments = ["--cutoff", INSTANT.isoformat(), "--family", "enterprise_people", "--json"]
+    clean = CliRunner().invoke(leak_check, arguments)
+    assert clean.exit_code == 0, clean.output
+    told = json.loads(clean.stdout)
+    assert (told["leaking"], told["families"]) == ([], 1)
+    assert told["compared"] > 0
+    monkeypatch.setitem(FAMILIES, "planted", planted(lambda known: by_vehicle(known, known.matured("vehicle_day"))))
+    leaking = CliRunner().invoke(leak_check, [*arguments[:2], "--family", "planted", "--json"])
+    assert isinstance(leaking.exception, IntegrityError)
+    assert "planted: values at 2026-05-31T16:00:00+00:00 depend on what arrived later" in str(leaking.exception)
+    assert json.loads(leaking.stdout)["details"][0]["columns"]["planted_km"] > 0
+    assert not [*tiny.feature_dir.glob(".leak-check-*")]
+
+
+@pytest.mark.parametrize(("options", "error", "message"), [
+    (["--cutoff", "2026-05-31"], InvalidRequest, "has no offset"), (["--cutoff", "soon"], InvalidRequest, "is no instant"),
+    (["--family", "nobody"], NotFound, "no feature family 'nobody'"),
+    (["--cutoff", "2020-01-01T00:00:00Z", "--family", "enterprise_people"], DataError, "nothing would be proven"),
+])
+def test_the_command_refuses(
+    options: list[str], error: type[Exception], message: str, tiny: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROADRISK_HOME", str(tiny.home))
+    with pytest.raises(error, match=message):
+        CliRunner().invoke(leak_check, options, catch_exceptions=False)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from typing import Final
 
 from features.online import OnlineInputs, SourceAge
 from registry.chain import ChainLedger
-from registry.decisions import DecisionLedger
+from registry.decisions import INDEXED, DecisionLedger
 from registry.entities import Entity
 from registry.errors import UnknownEntity
 from registry.products import PRODUCTS
@@ -77,5 +77,5 @@ def tiny_models(folder: Path) -> LiveModels:
 
 def tiny_desk(folder: Path) -> ScoringDesk:
     """Return a desk; its ledger lies in `folder`."""
-    chain = ChainLedger(folder / "decisions.db", LEDGER_KEY, "decisions", indexed=("score_id",))
+    chain = ChainLedger(folder / "decisions.db", LEDGER_KEY, "decisions", indexed=INDEXED)
     return ScoringDesk(tiny_models(folder), tiny_source(), DecisionLedger(chain), lambda: NOW)

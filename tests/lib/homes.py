@@ -14,12 +14,18 @@ from registry.signing import LEDGER_KEY, init_keys, read_secret, sign_bundle
 
 
 def make_home(folder: Path, bundles: Sequence[ScoreBundle], *, sign: bool = True) -> Settings:
-    """Return settings of a home where `bundles` are live, each as version 1.
+    """Return settings of a home where `bundles` are live, each as version 1."""
+    settings = Settings(home=folder / "home", keys_dir=folder / "keys")
+    init_keys(settings.keys_dir)
+    make_live(settings, bundles, sign=sign)
+    return settings
+
+
+def make_live(settings: Settings, bundles: Sequence[ScoreBundle], *, sign: bool = True) -> None:
+    """Let bundles go live in a home that has keys.
 
     The ledger is written directly: the gates of a promotion want a registered model, which is another test's subject.
     """
-    settings = Settings(home=folder / "home", keys_dir=folder / "keys")
-    init_keys(settings.keys_dir)
     key = read_secret(settings.keys_dir, LEDGER_KEY)
     with ChainLedger(settings.ledger_dir / LEDGER_FILE, key, TABLE) as ledger:
         for bundle in bundles:
@@ -31,7 +37,6 @@ def make_home(folder: Path, bundles: Sequence[ScoreBundle], *, sign: bool = True
                  "previous": None, "approver": "test", "reason": "test"},
                 at=datetime(2026, 7, 4, tzinfo=UTC),
             )
-    return settings
 
 
 def bundle_folder(settings: Settings, bundle: ScoreBundle) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from features.simulation.presets import TINY, Preset
 from registry.settings import Settings
-from registry.signing import PSEUDONYM_KEY, init_keys, read_secret
+from registry.signing import init_keys, pseudonym_keys
 
 SEED = 20260704
 
@@ -31,7 +31,7 @@ def take_in(settings: Settings) -> str:
     from features.warehouse import Warehouse
 
     warehouse = Warehouse(settings.warehouse_dir)
-    for _ in ingest_inbox(settings.outbox_dir, warehouse, read_secret(settings.keys_dir, PSEUDONYM_KEY)):
+    for _ in ingest_inbox(settings.outbox_dir, warehouse, pseudonym_keys(settings.keys_dir, settings.pseudonym_epoch)):
         pass
     return warehouse.snapshot()
 

@@ -10,6 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from registry.resources import RESOURCES
+from registry.resources.schema import WITHHELD
+
 PREFIX = 6
 """Bytes of a needle by which it is looked up: two Chinese characters, the shortest name."""
 _MIX = np.uint64(0x9E3779B97F4A7C15)
@@ -82,3 +85,46 @@ def _sqlite(path: Path) -> Iterator[bytes]:
             yield b"\n".join(cell if isinstance(cell, bytes) else str(cell).encode() for cell in cells if cell is not None)
     finally:
         connection.close()
+
+
+DIRECTORY = "directory"
+"""Folder whose files may hold names of legal persons, and nothing else that is withheld."""
+THEIRS = ("outbox", "truth", "examples.json", "corrections-inbox")
+"""What the simulation keeps on the suppliers' side of a home; nothing of the platform writes there."""
+
+
+def raw_identifiers(outbox: Path) -> tuple[set[str], set[str]]:
+    """Return (every withheld value of every delivery, those that are names of legal persons)."""
+    withheld: set[str] = set()
+    names: set[str] = set()
+    for resource_id, resource in RESOURCES.items():
+        # One digit says nothing, and is everywhere.
+        columns = [column for column in resource.columns if column.sensitivity in WITHHELD and column.id != "plate_color"]
+        if not columns:
+            continue
+        for path in sorted((outbox / resource_id).glob("*.parquet")):
+            table = pq.read_table(path, columns=[column.id for column in columns])
+            for column in columns:
+                values = {str(value) for value in table[column.id].unique().to_pylist() if value is not None}
+                withheld |= values
+                names |= values if column.sensitivity == "legal_name" else set()
+    return withheld, names
+
+
+def raw_values_in(home: Path, withheld: set[str], legal_names: set[str]) -> tuple[int, dict[str, list[str]]]:
+    """Return (files searched, file -> the first withheld values met in it) of everything that the platform wrote.
+
+    A directory may hold the names of legal persons.
+    """
+    everywhere, in_directory = Needles(withheld), Needles(withheld - legal_names)
+    searched, met = 0, {}
+    for path in sorted(home.rglob("*")):
+        place = path.relative_to(home)
+        if not path.is_file() or place.parts[0] in THEIRS:
+            continue
+        searched += 1
+        needles = in_directory if DIRECTORY in place.parts else everywhere
+        found = [needle for content in contents(path) for needle in needles.found(content)]
+        if found:
+            met[str(place)] = found[:3]
+    return searched, met

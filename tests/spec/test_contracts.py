@@ -10,7 +10,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pytest
 
-from features.contracts import ARROW_TYPES, MAX_BAD_SHARE, Checked, check_delivery
+from features.contracts import ARROW_TYPES, MAX_BAD_SHARE, Checked, check_delivery, check_rows
 from registry.errors import DeliveryRefused
 from registry.resources.columns import PLATE_COLOR, PLATE_NO, coded, count, day, flag, moment, personal, quantity
 from registry.resources.schema import ENVELOPE, Column, Resource
@@ -35,7 +35,8 @@ FIELDS: Final = {column.id: ARROW_TYPES[column.dtype] for column in (*RESOURCE.c
 
 def table(*rows: dict[str, Any], **types: pa.DataType) -> pa.Table:
     fields = FIELDS | types
-    columns = {name: pa.array([(GOOD | row)[name] for row in rows], kind) for name, kind in fields.items()}
+    whole = [GOOD | {"row_id": f"r{place}"} | row for place, row in enumerate(rows)]
+    columns = {name: pa.array([row[name] for row in whole], kind) for name, kind in fields.items()}
     return pa.table(columns)
 
 
@@ -63,6 +64,11 @@ BROKEN = [
     ("row_id", None, "must be present", "None"),
     ("arrived_at", None, "must be present", "None"),
     ("withdrawn", None, "must be present", "None"),
+    ("made_on", date(1899, 12, 31), "must lie between 1900 and 2199", "1899-12-31"),
+    ("made_on", date(2200, 1, 1), "must lie between 1900 and 2199", "2200-01-01"),
+    ("seen_at", datetime(1899, 12, 31, 23, tzinfo=UTC), "must lie between 1900 and 2199", "1899-12-31 23:00:00+00:00"),
+    ("plate_no", "赣AD12345", "must be of a form that its colour has", SECRET),
+    ("plate_color", "94", "must be of a form that its colour has", SECRET),
 ]
 
 
@@ -71,7 +77,8 @@ def test_a_row_that_breaks_a_rule_is_kept_out_and_the_others_enter(
     column: str, value: object, rule: str, shown: str
 ) -> None:
     checked = among_good({column: value})
-    assert [(v.row, v.column, v.rule, v.value) for v in checked.violations] == [(9, column, rule, shown)]
+    named = "plate_no" if "colour" in rule else column
+    assert [(v.row, v.column, v.rule, v.value) for v in checked.violations] == [(9, named, rule, shown)]
     assert (checked.bad_rows, len(checked.accepted)) == (1, 9)
 
 
@@ -90,6 +97,56 @@ def test_the_infinite_breaks_two_rules_and_is_one_bad_row(value: float) -> None:
 def test_what_lies_on_an_edge_or_may_be_absent_enters(column: str, value: object) -> None:
     checked = among_good({column: value})
     assert (checked.violations, len(checked.accepted)) == ((), 10)
+
+
+LATER = datetime(2026, 1, 4, tzinfo=UTC)
+TWICE: Final[dict[str, tuple[list[dict[str, Any]], list[int], int, list[int]]]] = {
+    # rows that share an identifier among ten others -> places kept, copies dropped, places in quarantine
+    "the same row at one arrival": ([{}, {}], [0], 1, []),
+    "the same row three times": ([{}, {}, {}], [0], 2, []),
+    "another row at one arrival": ([{}, {"seats": 3}], [], 0, [0, 1]),
+    "another row and a copy": ([{}, {"seats": 3}, {}], [], 0, [0, 1, 2]),
+    "a withdrawal at one arrival": ([{}, {"withdrawn": True}], [], 0, [0, 1]),
+    "the same row at another arrival": ([{}, {"arrived_at": LATER}], [0, 1], 0, []),
+    "a correction at another arrival": ([{}, {"arrived_at": LATER, "seats": 3}], [0, 1], 0, []),
+    "a copy with nulls": ([{"fuel": None}, {"fuel": None}], [0], 1, []),
+}
+
+
+@pytest.mark.parametrize("case", TWICE)
+def test_a_row_at_one_arrival_says_one_thing(case: str) -> None:
+    twins, kept, dropped, quarantined = TWICE[case]
+    delivered = table(*({"row_id": "twin"} | twin for twin in twins), *({} for _ in range(20)))
+    checked = check_delivery(delivered, RESOURCE, where="trial")
+    assert checked.accepted.to_pylist() == delivered.take(pa.array([*kept, *range(len(twins), len(delivered))])).to_pylist()
+    assert checked.repeated == dropped
+    assert [(v.row, v.column, v.rule, v.value) for v in checked.violations] == [
+        (place, "row_id", "must be the only version at its arrival", "twin") for place in quarantined
+    ]
+    assert checked.bad_rows == len(quarantined)
+
+
+def test_a_key_and_an_event_time_are_present_though_their_column_may_be_null() -> None:
+    lax = replace(RESOURCE, key=("seats",), event_time="made_on")
+    checked = check_delivery(table(*({} for _ in range(9)), {"seats": None, "made_on": None}), lax, where="trial")
+    assert [(v.column, v.rule) for v in checked.violations] == [("seats", "must be present"), ("made_on", "must be present")]
+
+
+CHECK_DIGITS = [
+    ("uscc", "91360000MA35FABC1X", False), ("uscc", "91350100M000100Y43", True), ("uscc", "91350100M000100Y44", False),
+    ("vin", "1M8GDM9AXKP042788", True), ("vin", "1M8GDM9AYKP042788", False), ("vin", "1M8GDM9A1KP042788", False),
+    ("id_card", "11010519491231002X", True), ("id_card", "110105194912310021", False),
+    ("region", "360100", True), ("region", "990100", False),
+]
+
+
+@pytest.mark.parametrize(("format_", "value", "holds"), CHECK_DIGITS)
+def test_a_check_digit_is_checked(format_: Any, value: str, holds: bool) -> None:
+    checked_one = replace(RESOURCE, columns=(Column(id="number", zh="号", dtype="string", format=format_),),
+                          key=("number",), event_time="arrived_at")
+    delivered = table({}).select(["row_id", "arrived_at", "withdrawn"]).append_column("number", pa.array([value]))
+    found = [violation.rule for violation in check_rows(delivered, checked_one, where="trial").violations]
+    assert found == ([] if holds else [f"must be a valid {format_}"])
 
 
 def test_every_broken_rule_of_a_row_is_named() -> None:
@@ -150,7 +207,7 @@ def test_other_types_with_the_same_values_are_read() -> None:
     delivered = retyped(delivered, "plate_color", pa.dictionary(pa.int32(), pa.string()))
     accepted = check_delivery(delivered, RESOURCE, where="trial").accepted
     assert accepted.schema.field("seen_at").type == pa.timestamp("us", tz="UTC")
-    assert accepted.to_pylist() == [GOOD, GOOD]
+    assert accepted.to_pylist() == [GOOD | {"row_id": "r0"}, GOOD | {"row_id": "r1"}]
 
 
 @pytest.mark.parametrize(("bad", "refused"), [(2, False), (3, True)])
@@ -177,5 +234,6 @@ def test_an_empty_delivery_holds_its_contract() -> None:
 
 def test_a_resource_without_rules_takes_every_row() -> None:
     lax = replace(RESOURCE, columns=(day("seen_on", "日期"),), event_time="seen_on")
-    delivered = table({}, {}).select(["row_id", "arrived_at", "withdrawn"]).append_column("seen_on", pa.nulls(2, pa.date32()))
+    delivered = table({}, {}).select(["row_id", "arrived_at", "withdrawn"]).append_column(
+        "seen_on", pa.array([date(2026, 1, 2)] * 2))
     assert check_delivery(delivered, lax, where="trial").bad_rows == 0

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from features.fatigue_physics import homeostasis_asleep, homeostasis_awake, steady_state_s_at_wake, tpm_kss
+from features.fatigue.tpm import homeostasis_asleep, homeostasis_awake, steady_state_s_at_wake, tpm_kss
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,10 @@ def delivered(folder: Path, resource_id: str) -> pd.DataFrame:
     return newest[~newest.withdrawn]
 
 
+def planted(folder: Path) -> pd.DataFrame:
+    return pd.read_parquet(folder / "truth" / "events.parquet")
+
+
 def digests(folder: Path) -> dict[str, str]:
     return {
         str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
@@ -140,7 +144,7 @@ def test_the_natural_keys_join(province: tuple[Path, SimulationSummary]) -> None
     folder, _ = province
     basic = delivered(folder, "vehicle_basic")
     assert basic.vin.is_unique
-    assert basic.plate_no.is_unique
+    assert basic.plate_no.nunique() == len(basic) - (planted(folder).kind == "plate_reuse").sum()
     # One row in a thousand is taken back, so a few keys name nothing, as in any register.
     for resource_id, key, known in (
         ("claim", "policy_no", delivered(folder, "policy").policy_no), ("vehicle_day", "plate_no", basic.plate_no),
@@ -159,7 +163,7 @@ def test_the_truth_is_kept_apart_and_joins(province: tuple[Path, SimulationSumma
     hours = pd.read_parquet(folder / "truth" / "driving_hour.parquet")
     assert len(months) == summary.n_vehicles * TINY.months
     assert set(delivered(folder, "driving_hour").row_id) <= set(hours.row_id)
-    assert months.claim_rate.sum() == pytest.approx((delivered(folder, "claim").line == "motor").sum(), rel=0.2)
+    assert months.claim_rate_motor.sum() == pytest.approx((delivered(folder, "claim").line == "motor").sum(), rel=0.2)
 
 
 def test_accidents_rise_with_exposure_and_fall_with_culture(world: World) -> None:
@@ -196,12 +200,12 @@ def test_large_fleets_are_few_and_careful(world: World) -> None:
 def test_driving_hours_are_ordered_and_sleepiness_raises_the_hazard() -> None:
     hours = simulate_fatigue(build_world(TINY, 5, Assumptions()))
     same = hours.vehicle[1:] == hours.vehicle[:-1]
-    assert np.all(np.diff(hours.start_h)[same] > 0.999)
+    assert np.all(np.diff(hours.start_h)[same] > 0.33)
     known = ~np.isnan(hours.kss)
     sleepy = known & (hours.kss >= 6.5)
     assert hours.hazard[sleepy].mean() > 1.4 * hours.hazard[known & (hours.kss < 4.0)].mean()
     assert hours.hazard[hours.cont_drive_h >= 5].mean() > hours.hazard[hours.cont_drive_h < 3].mean()
-    assert np.all(hours.drive_h_24h <= 24.0)
+    assert np.all(hours.duty["drive_h_24h"] <= 24.0)
 
 
 def test_an_unknown_preset_is_refused() -> None:

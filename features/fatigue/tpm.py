@@ -15,6 +15,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from features.fatigue.sleep import Sleeps
+
 FloatArray = npt.NDArray[np.floating[Any]]
 
 LOWER_ASYMPTOTE: Final = 2.4
@@ -30,6 +32,8 @@ INERTIA_AMPLITUDE: Final = -5.72
 INERTIA_RATE_PER_H: Final = -1.51
 KSS_INTERCEPT: Final = 10.6
 KSS_SLOPE: Final = -0.6
+S_AT_START: Final = 7.96
+"""Process S when a simulation begins, as the reference implementation (R package FIPS) sets it."""
 
 
 def homeostasis_awake(s_at_wake: npt.ArrayLike, awake_h: npt.ArrayLike) -> FloatArray:
@@ -149,3 +153,32 @@ def steady_state_s_at_wake(asleep_h: npt.ArrayLike, *, days: int = 60) -> FloatA
     for _ in range(days):
         state = s_after_sleep(state, 24.0 - hours, hours)
     return state
+
+
+def tpm_course(instants_s: npt.ArrayLike, sleeps: Sleeps, *, s_at_start: float = S_AT_START) -> dict[str, FloatArray]:
+    """Return the processes and the unclipped KSS of one sleeper at any instants.
+
+    Conventions of the reference implementation (R package FIPS, `TPM_simulate`), with whose outputs this agrees: an
+    instant at the end of a sleep is awake, inertia W is zero asleep, and `alertness` is S + C + U while KSS includes W.
+
+    Parameters
+    ----------
+    instants_s
+        Local seconds (midnight at multiples of 86400), shape (n,).
+    sleeps
+        When the sleeper slept; S is `s_at_start` at the first falling asleep.
+    s_at_start
+        Process S at the first sleep's start.
+    """
+    at = sleeps.at(instants_s)
+    phases = np.empty(sleeps.n_phases)
+    phases[0] = phases[1] = s_at_start
+    for phase in range(2, sleeps.n_phases):
+        hours = sleeps.phase_h(phase - 1)
+        grow = homeostasis_awake if phase % 2 == 1 else homeostasis_asleep
+        phases[phase] = grow(phases[phase - 1], hours)
+    start = phases[at.phase]
+    s = np.where(at.asleep, homeostasis_asleep(start, at.hours), homeostasis_awake(start, at.hours))
+    c, u = circadian(at.clock_h), ultradian(at.clock_h)
+    w = np.where(at.asleep, 0.0, sleep_inertia(at.hours))
+    return {"s": s, "c": c, "u": u, "w": w, "alertness": s + c + u, "kss": KSS_INTERCEPT + KSS_SLOPE * (s + c + u + w)}

@@ -1,0 +1,1 @@
+"""Data quality: measured per delivery at the door, kept over time, judged per resource."""
