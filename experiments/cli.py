@@ -81,7 +81,7 @@ def oracle_command(folder: Path | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--preset", type=click.Choice(["tiny", "demo", "province"]), default="demo", show_default=True,
+@click.option("--preset", type=click.Choice(["tiny", "demo", "quarter", "province"]), default="demo", show_default=True,
               help="Size of the simulated province.")
 @click.option("--exit", "exit_after", is_flag=True, help="End after the calls instead of leaving the service up.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

@@ -15,7 +15,7 @@ DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would be done a
 
 
 @click.command()
-@click.option("--preset", type=click.Choice(["tiny", "demo", "province"]), default="demo", show_default=True)
+@click.option("--preset", type=click.Choice(["tiny", "demo", "quarter", "province"]), default="demo", show_default=True)
 @click.option("--seed", type=int, help="Seed of everything random; the setting ROADRISK_SEED by default.")
 @DRY_RUN
 @JSON_OPTION
@@ -24,10 +24,11 @@ def simulate(preset: str, seed: int | None, dry_run: bool, as_json: bool) -> Non
     from features.simulation.marker import holds_province, mark
     from features.simulation.presets import PRESETS
     from features.simulation.province import simulate_province
+    from registry.measured import Measured
     from registry.output import emit, progress, record
     from registry.settings import Settings
 
-    settings = Settings()
+    settings, measured = Settings(), Measured()
     chosen, seed = PRESETS[preset], settings.seed if seed is None else seed
     holds_province(settings.home, preset=preset, seed=seed)
     if dry_run:
@@ -39,8 +40,11 @@ def simulate(preset: str, seed: int | None, dry_run: bool, as_json: bool) -> Non
         )
     mark(settings.home, preset=preset, seed=seed)
     emit(
-        {"preset": preset, "simulated": True, "outbox": str(settings.outbox_dir), "rows": summary.rows},
-        as_json, lambda found: record(found["rows"], title=f"simulated rows by resource ({preset})"),
+        {
+            "preset": preset, "simulated": True, "outbox": str(settings.outbox_dir), "rows": summary.rows,
+            "cost": measured.cost(rows=sum(summary.rows.values())),
+        },
+        as_json, lambda found: record(found["rows"] | found["cost"], title=f"simulated rows by resource ({preset})"),
     )
 
 
@@ -53,6 +57,7 @@ def ingest(inbox: Path | None, dry_run: bool, as_json: bool) -> None:
     from features.landing import ingest_inbox
     from features.warehouse import Warehouse
     from registry.generation import epoch_of
+    from registry.measured import Measured
     from registry.output import emit, progress
     from registry.settings import Settings
     from registry.signing import pseudonym_keys
@@ -61,6 +66,7 @@ def ingest(inbox: Path | None, dry_run: bool, as_json: bool) -> None:
     warehouse = Warehouse(settings.warehouse_dir)
     keys = pseudonym_keys(settings.keys_dir, epoch_of(warehouse.root))
     counts: dict[str, dict[str, int]] = {}
+    measured = Measured()
     with progress("ingest") as report:
         for outcome in ingest_inbox(inbox or settings.outbox_dir, warehouse, keys, progress=report, dry_run=dry_run):
             entry = counts.setdefault(outcome.path.parent.name, {"new": 0, "known": 0, "rows": 0, "quarantined": 0})
@@ -70,15 +76,21 @@ def ingest(inbox: Path | None, dry_run: bool, as_json: bool) -> None:
                 entry["new"] += 1
                 entry["rows"] += outcome.manifest.rows
                 entry["quarantined"] += outcome.manifest.quarantined
-    emit({"dry_run": dry_run, "resources": counts}, as_json, lambda found: _delivery_table(found["resources"]))
+    cost = measured.cost(rows=sum(entry["rows"] for entry in counts.values()))
+    emit(
+        {"dry_run": dry_run, "resources": counts, "cost": cost}, as_json,
+        lambda found: _delivery_table(found["resources"], found["cost"]),
+    )
 
 
-def _delivery_table(resources: dict[str, dict[str, int]]) -> RenderableType:
-    from registry.output import table
+def _delivery_table(resources: dict[str, dict[str, int]], cost: dict[str, float]) -> RenderableType:
+    from rich.console import Group
+
+    from registry.output import record, table
 
     columns = ("new", "known", "rows", "quarantined")
     rows = [[name, *(counts[column] for column in columns)] for name, counts in resources.items()]
-    return table(("resource", *columns), rows, title="deliveries by resource")
+    return Group(table(("resource", *columns), rows, title="deliveries by resource"), record(cost, title="cost"))
 
 
 @click.group()
@@ -97,10 +109,11 @@ def build(step_d: str, dry_run: bool, as_json: bool) -> None:
     """Compute feature and label tables at regular cut-offs, and at the newest instant of which anything is known."""
     from features.build import build_features, planned_build
     from features.simulation.marker import is_simulated
+    from registry.measured import Measured
     from registry.output import emit, progress, record
     from registry.settings import Settings
 
-    settings = Settings()
+    settings, measured = Settings(), Measured()
     if dry_run:
         emit(planned_build(settings, step_d=int(step_d)), as_json, record)
         return
@@ -112,8 +125,9 @@ def build(step_d: str, dry_run: bool, as_json: bool) -> None:
         {
             "digest": snapshot.digest, "as_of": snapshot.as_of, "cutoffs": len(snapshot.cutoffs),
             "rows": {name: rows for name, (rows, _) in snapshot.tables.items()},
+            "cost": measured.cost(rows=sum(rows for rows, _ in snapshot.tables.values())),
         },
-        as_json, lambda found: record(found["rows"], title=f"feature tables as of {found['as_of']}"),
+        as_json, lambda found: record(found["rows"] | found["cost"], title=f"feature tables as of {found['as_of']}"),
     )
 
 

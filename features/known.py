@@ -94,11 +94,11 @@ class Known:
 
     def unfold(self, spans: ir.Table, *, until: str = UNTIL) -> ir.Table:
         """Return spans written out: once per cut-off from `first` to before `until`, with `position` and `cutoff`."""
-        import ibis
+        return self.dated(positions(spans, until=until))
 
-        some = spans.filter(spans[FIRST] < spans[until])
-        at_positions = some.mutate(**{POSITION: ibis.range(some[FIRST], some[until]).unnest()})
-        return at_positions.inner_join(self.cutoffs.table(), POSITION)
+    def dated(self, rows: ir.Table) -> ir.Table:
+        """Return rows that have a `position` with its `cutoff`."""
+        return rows.inner_join(self.cutoffs.table(), POSITION)
 
     def at_cutoffs(self, resource_id: str, columns: Sequence[str], *, days: int | None = None) -> ir.Table:
         """Return the rows known at each cut-off, once per cut-off, with `cutoff`, `event_time` and `arrived_at`.
@@ -170,6 +170,14 @@ class Known:
         """Return all rows as they are known at the end of the data: for labels only, never for features."""
         rows = self.tables[resource_id]
         return rows.filter(~rows.withdrawn & rows.superseded_at.isnull())
+
+
+def positions(spans: ir.Table, *, until: str = UNTIL) -> ir.Table:
+    """Return spans written out with the `position` of each cut-off alone: for what is added up before it is dated."""
+    import ibis
+
+    some = spans.filter(spans[FIRST] < spans[until])
+    return some.mutate(**{POSITION: ibis.range(some[FIRST], some[until]).unnest()})
 
 
 def window_column(days: int) -> str:

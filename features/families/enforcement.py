@@ -1,8 +1,9 @@
 """Enforcement cases of vehicles and of enterprises, counted as they were known and still stood at the cut-off.
 
 A case counts for the operator named as a party; where none is named, for the holder of the vehicle's transport permit at
-the cut-off. It is a finding from the arrival of its decision on: a case that is only filed accuses and does not count. Cases
-without punishment (不予行政处罚), revoked (撤销) and withdrawn ones are no findings and never count.
+the cut-off. Its vehicle is the one that bore the plate at the time of the case. It is a finding from the arrival of its
+decision on: a case that is only filed accuses and does not count. Cases without punishment (不予行政处罚), revoked (撤销) and
+withdrawn ones are no findings and never count.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from features.exact import exact_sum
 from features.families.base import Family
 from features.families.vehicle_profile import days_between, fleet
+from features.holders import with_vehicle
 from registry.codes import CASE_SEVERITY
 from registry.entities import ENTERPRISE, VEHICLE
 from registry.feature_spec import Feature
@@ -52,9 +54,10 @@ def _cases(known: Known) -> ir.Table:
     plates = known.at_cutoffs(_CASE_VEHICLE, ["case_id", "plate_id"], days=WINDOW_D + 60)
     # A case counts once; of several vehicles it is always the same one.
     plates = plates.group_by(["case_id", "cutoff"]).aggregate(plate_id=plates.plate_id.min())
-    holders = fleet(known).select("plate_id", "cutoff", VEHICLE.id_column, holder_id="enterprise_id")
-    joined = found.left_join(plates, ["case_id", "cutoff"], rname="p_{name}")
-    joined = joined.left_join(holders, ["plate_id", "cutoff"], rname="h_{name}")
+    # The plate names the vehicle that bore it when the law was broken, whoever bears it now.
+    named = with_vehicle(known, found.left_join(plates, ["case_id", "cutoff"], rname="p_{name}").drop("p_cutoff", "p_case_id"))
+    holders = fleet(known).select("cutoff", VEHICLE.id_column, holder_id="enterprise_id")
+    joined = named.left_join(holders, [VEHICLE.id_column, "cutoff"], rname="h_{name}")
     return joined.select(
         "cutoff", "case_id", "case_reason", "fine_cny", "overload_ratio", "event_time", VEHICLE.id_column,
         enterprise_id=joined.enterprise_id.coalesce(joined.holder_id),

@@ -9,7 +9,7 @@ from features.exact import from_parts
 from features.families.base import Family
 from features.families.vehicle_profile import fleet
 from features.holders import PLATE, only_bearer, reused_plates, with_vehicle
-from features.known import FIRST, window_column
+from features.known import FIRST, positions, window_column
 from features.rolling import N_ROWS, cohorts, rolling
 from registry.entities import ENTERPRISE, VEHICLE
 from registry.feature_spec import Feature
@@ -81,8 +81,8 @@ def _where_any(parts: ir.Table, value: ir.FloatingValue) -> ir.FloatingValue:
 def _of_lasting_plates(known: Known, days: ir.Table) -> ir.Table:
     """Return the sums of plates that one vehicle alone has borne, by vehicle."""
     summed = rolling(known, days, PLATE, _SUMMED)
-    recent = known.unfold(days.select(PLATE, FIRST, window_column(SHORT_D), _LONGEST), until=window_column(SHORT_D))
-    longest = recent.group_by([PLATE, CUTOFF]).aggregate(**{_LONGEST: recent[_LONGEST].max()})
+    recent = positions(days.select(PLATE, FIRST, window_column(SHORT_D), _LONGEST), until=window_column(SHORT_D))
+    longest = known.dated(recent.group_by([PLATE, POSITION]).aggregate(**{_LONGEST: recent[_LONGEST].max()}))
     joined = summed.left_join(longest, [PLATE, CUTOFF], rname="l_{name}")
     named = joined.inner_join(only_bearer(known), [PLATE, CUTOFF], rname="b_{name}")
     return named.select(VEHICLE.id_column, CUTOFF, *(name for name in summed.columns if name not in (PLATE, CUTOFF)), _LONGEST)

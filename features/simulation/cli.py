@@ -14,7 +14,7 @@ JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print one JS
 @click.option("--vehicle", required=True, help="Plate, or the vehicle's number from 0.")
 @click.option("--day", required=True, type=click.DateTime(["%Y-%m-%d"]), help="Local day.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Parquet file to write.")
-@click.option("--preset", type=click.Choice(["tiny", "demo", "province"]), help="The one of this home by default.")
+@click.option("--preset", type=click.Choice(["tiny", "demo", "quarter", "province"]), help="The one of this home by default.")
 @click.option("--seed", type=int, help="That of this home by default.")
 @JSON_OPTION
 def positions(
