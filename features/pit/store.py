@@ -124,7 +124,8 @@ class PointInTimeJob(RetrievalJob):  # type: ignore[misc] # Feast has no types
         return self._join()
 
     def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
-        frame: pd.DataFrame = self._join().to_pandas()
+        # The table gives its columns up one by one, so that the answer is not held twice.
+        frame: pd.DataFrame = self._join().to_pandas(split_blocks=True, self_destruct=True)
         return frame
 
 

@@ -19,8 +19,10 @@ from features.pit.entities import Entities
 from features.pit.newest import BEFORE_ALL, NOBODY, Ints, Rows
 from registry.errors import DataError, NotFound
 
-_KEY_BATCH: Final = 1 << 20
+_KEY_BATCH: Final = 1 << 17
 _FEATURE_BATCH: Final = 1 << 16
+_STREAMED: Final[dict[str, Any]] = {"pre_buffer": False, "buffer_size": 1 << 18}
+"""How files are read: piece by piece, never a whole row group of every column at once."""
 
 
 @dataclass(frozen=True)
@@ -67,15 +69,19 @@ class FeatureTable:
 
     def rows_of(self, entities: Entities, unit: str) -> Rows:
         """Return the rows of the entities of a spine that have an event time."""
-        parts, start = [], 0
+        parts: dict[str, list[Ints]] = {name: [] for name in ("entity", "event", "created", "number")}
+        start = 0
         for path in self.files():
             for batch in _key_batches(path, [*self.keys, self.event, *filter(None, [self.created])], self.keys):
-                parts.append(self._concerned(batch, entities, unit, start))
+                rows = self._concerned(batch, entities, unit, start)
                 start += batch.num_rows
-        created = None if self.created is None else np.concatenate([part.created for part in parts if part.created is not None])
+                for name, pieces in parts.items():
+                    pieces.append(getattr(rows, name))
+        # Each column's pieces go before the next column is put together: rows are never held twice.
+        entity, event = np.concatenate(parts.pop("entity")), np.concatenate(parts.pop("event"))
+        created = parts.pop("created")
         return Rows(
-            np.concatenate([part.entity for part in parts]), np.concatenate([part.event for part in parts]), created,
-            np.concatenate([part.number for part in parts]),
+            entity, event, None if self.created is None else np.concatenate(created), np.concatenate(parts.pop("number"))
         )
 
     def _concerned(self, batch: Any, entities: Entities, unit: str, start: int) -> Rows:
@@ -104,7 +110,7 @@ class FeatureTable:
     def _batches(self, wanted: Ints) -> Iterator[Any]:
         start, columns, schema = 0, list(self.features.values()), self._schema()
         for path in self.files():
-            file = pq.ParquetFile(path)
+            file = pq.ParquetFile(path, **_STREAMED)
             for group in range(file.num_row_groups):
                 end = start + file.metadata.row_group(group).num_rows
                 inside = wanted[np.searchsorted(wanted, start):np.searchsorted(wanted, end)]
@@ -135,7 +141,7 @@ def _key_batches(path: Path, columns: Sequence[str], keys: Sequence[str]) -> Ite
     schema = pq.read_schema(path)
     # Text keys stay the dictionaries that they are on disk: each distinct one is looked up once.
     texts = [name for name in keys if pa.types.is_string(schema.field(name).type)]
-    file = pq.ParquetFile(path, read_dictionary=texts)
+    file = pq.ParquetFile(path, read_dictionary=texts, **_STREAMED)
     yield from file.iter_batches(_KEY_BATCH, columns=list(columns))
     if not file.metadata.num_rows:
         yield pa.RecordBatch.from_pylist([], schema=pa.schema([schema.field(name) for name in columns]))

@@ -16,7 +16,7 @@ from features.simulation.deliveries import Batch
 from features.simulation.identities import PLATE_COLOR, Identities
 from features.simulation.road_records import FLOWS, counted_flow, facilities_of, placed
 from features.simulation.streams import Stream, generator
-from features.simulation.world import PASSENGER, World
+from features.simulation.world import FREIGHT, PASSENGER, World
 from registry.resources import RESOURCES
 from registry.resources.schema import Resource
 from registry.sampling import sample_rows
@@ -33,30 +33,41 @@ SAMPLED_MONTHS: Final = 3
 
 
 def sample_batches(world: World, identities: Identities) -> Iterator[Batch]:
-    """Yield one batch for each resource without a causal model, toll stations before what names them."""
-    stations: list[str] = []
-    wanted = [resource for resource in RESOURCES.values() if resource.id not in CAUSAL]
-    for resource in sorted(wanted, key=lambda item: item.id != "toll_station"):
-        rows = _rows(world, resource, _pools(world, identities, stations))
-        if resource.id == "toll_station":
-            stations = list(rows[resource.key[0]])
-        yield _batch(world, resource, rows)
+    """Yield one batch for each resource without a causal model, each after what it names."""
+    drawn: dict[str, dict[str, list[Any]]] = {}
+    for resource in _in_order_of_naming([resource for resource in RESOURCES.values() if resource.id not in CAUSAL]):
+        drawn[resource.id] = _rows(world, resource, _pool(world, identities, resource, drawn))
+        yield _batch(world, resource, drawn[resource.id])
 
 
-def _pools(world: World, identities: Identities, stations: Sequence[str]) -> dict[str, dict[str, Sequence[Any]]]:
-    """Return which existing keys a resource draws from."""
-    passenger = np.flatnonzero(world.operators.business == PASSENGER)
-    trucks = identities.plate_no[:500].tolist()
-    named: dict[str, dict[str, Sequence[Any]]] = {
-        "oversize_permit_application": {"plate_no": trucks, "plate_color": [PLATE_COLOR]},
-        "passenger_route": {"uscc": identities.uscc[passenger].tolist()},
-    }
-    if stations:
-        named |= {name: {"station_code": stations} for name in ("toll_entry_flow", "toll_exit_flow", "toll_control")}
-    return named
+def _in_order_of_naming(wanted: Sequence[Resource]) -> Iterator[Resource]:
+    """Yield resources so that each comes after those that its rows name."""
+    waiting, ids = list(wanted), {resource.id for resource in wanted}
+    while waiting:
+        ready = [resource for resource in waiting if not ids & set(resource.references.values())]
+        yield from ready
+        ids -= {resource.id for resource in ready}
+        waiting = [resource for resource in waiting if resource not in ready]
 
 
-def _rows(world: World, resource: Resource, pools: Mapping[str, Mapping[str, Sequence[Any]]]) -> dict[str, list[Any]]:
+def _pool(
+    world: World, identities: Identities, resource: Resource, drawn: Mapping[str, Mapping[str, list[Any]]]
+) -> dict[str, Sequence[Any]]:
+    """Return the existing keys that the rows of a resource draw from: declared references, and operators and trucks."""
+    business = PASSENGER if resource.id == "passenger_route" else FREIGHT
+    operators = identities.uscc[world.operators.has_uscc & (world.operators.business == business)].tolist()
+    pool: dict[str, Sequence[Any]] = {}
+    for column, named in resource.references.items():
+        if named in drawn:
+            pool[column] = [value for value in drawn[named][column] if value is not None]
+        elif named == "operator_basic":
+            pool[column] = operators
+    if resource.id == "oversize_permit_application":
+        pool |= {"plate_no": identities.plate_no[:500].tolist(), "plate_color": [PLATE_COLOR]}
+    return pool
+
+
+def _rows(world: World, resource: Resource, pool: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
     rng = generator(world.seed, Stream.SAMPLES, zlib.crc32(resource.id.encode()))
     start, end = _aware(world.months[-SAMPLED_MONTHS:][0].first), _aware(world.end)
     if resource.cycle == "yearly":
@@ -64,7 +75,7 @@ def _rows(world: World, resource: Resource, pools: Mapping[str, Mapping[str, Seq
         start, end = _aware(world.start) - timedelta(days=365), _aware(world.start)
     facilities = facilities_of(resource.id)
     rows = sample_rows(
-        resource, len(facilities) or world.preset.generic_rows, rng, start=start, end=end, pools=pools.get(resource.id)
+        resource, len(facilities) or world.preset.generic_rows, rng, start=start, end=end, pools=pool
     )
     if facilities:
         return placed(resource.id, rows)
