@@ -17,7 +17,7 @@ from registry.bundle import MANIFEST, read_files
 from registry.errors import RoadRiskError
 from registry.promotion import live
 from registry.settings import Settings
-from registry.signing import LEDGER_KEY, PSEUDONYM_KEY, SIGNING_KEY, VERIFY_KEY, verify_files
+from registry.signing import LEDGER_KEY, PSEUDONYM_KEY, SIGNING_KEY, VERIFY_KEY, pseudonym_key_name, verify_files
 
 Status = Literal["ok", "warn", "fail"]
 DISTRIBUTION: Final = "roadrisk"
@@ -65,13 +65,16 @@ def _version(name: str) -> str:
 
 def _keys(settings: Settings) -> Check:
     folder, make = settings.keys_dir, "Make them with `roadrisk doctor --init-keys`."
-    absent = [name for name in (*SECRETS, VERIFY_KEY) if not (folder / name).is_file()]
+    # The door needs the pseudonym keys of every epoch, the first as much as the newest.
+    chain = [pseudonym_key_name(number) for number in range(2, settings.pseudonym_epoch + 1)]
+    private = [*SECRETS, *chain]
+    absent = [name for name in (*private, VERIFY_KEY) if not (folder / name).is_file()]
     if absent:
         return Check("keys", "fail", f"missing in {folder}: {', '.join(absent)}", make)
-    loose = [name for name in SECRETS if stat.S_IMODE((folder / name).stat().st_mode) != PRIVATE_MODE]
+    loose = [name for name in private if stat.S_IMODE((folder / name).stat().st_mode) != PRIVATE_MODE]
     if loose:
         return Check("keys", "fail", f"others may read {', '.join(loose)}", f"Run chmod 600 on them in {folder}.")
-    return Check("keys", "ok", f"{len(SECRETS) + 1} in {folder}, secrets with mode 0600")
+    return Check("keys", "ok", f"{len(private) + 1} in {folder}, secrets with mode 0600")
 
 
 def _keys_apart(settings: Settings) -> Check:

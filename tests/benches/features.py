@@ -104,15 +104,24 @@ def _at(cutoff: pd.Timestamp, days: pd.DataFrame, permits: pd.DataFrame) -> pd.D
     held = _known(permits, cutoff).sort_values(["event_time", "arrived_at", "row_id"]).groupby("vehicle_id").tail(1)
     held = held[held["op_status"] == IN_OPERATION][["vehicle_id", "plate_id"]]
     driven = _known(days, cutoff)
-    driven = driven[driven["event_time"] >= cutoff - pd.Timedelta(days=90)]
+    driven = _borne(driven[driven["event_time"] >= cutoff - pd.Timedelta(days=90)], _known(permits, cutoff))
     recent = driven[driven["event_time"] >= cutoff - pd.Timedelta(days=30)]
-    by_90, by_30 = driven.groupby("plate_id"), recent.groupby("plate_id")
+    by_90, by_30 = driven.groupby("vehicle_id"), recent.groupby("vehicle_id")
     table = by_90[list(SUMMED)].sum().add_suffix("_90d").assign(p95_speed_kmh_90d=by_90["p95_speed_kmh"].mean())
     table = table.join(by_30[["distance_km", "drive_h"]].sum().add_suffix("_30d"))
-    table["active_days_30d"] = recent[recent["distance_km"] > 0].groupby("plate_id").size()
+    table["active_days_30d"] = recent[recent["distance_km"] > 0].groupby("vehicle_id").size()
     table["active_days_30d"] = table["active_days_30d"].where(table["active_days_30d"].notna() | ~table.index.isin(by_30.groups), 0)
     table["max_cont_drive_h_30d"] = by_30["max_cont_drive_h"].max()
-    return held.merge(_rates(table), left_on="plate_id", right_index=True).drop(columns="plate_id").assign(cutoff=cutoff)
+    return held.merge(_rates(table), left_on="vehicle_id", right_index=True).drop(columns="plate_id").assign(cutoff=cutoff)
+
+
+def _borne(driven: pd.DataFrame, permits: pd.DataFrame) -> pd.DataFrame:
+    """Give each day to the vehicle that bore the plate then; before the first permit, to the first bearer."""
+    borne = permits.groupby(["plate_id", "vehicle_id"], as_index=False)["event_time"].min()
+    since = borne.sort_values(["event_time", "vehicle_id"])
+    first = since.drop_duplicates("plate_id").set_index("plate_id")["vehicle_id"]
+    named = pd.merge_asof(driven.sort_values("event_time"), since, on="event_time", by="plate_id")
+    return named.assign(vehicle_id=named["vehicle_id"].fillna(named["plate_id"].map(first)))
 
 
 def _known(rows: pd.DataFrame, cutoff: pd.Timestamp) -> pd.DataFrame:
