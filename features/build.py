@@ -171,15 +171,16 @@ def data_window(warehouse: Warehouse) -> DataWindow:
     DataError
         If nothing of the clock has been delivered.
     """
-    days = [delivery for delivery in warehouse.deliveries(CLOCK) if delivery.rows]
+    held = {
+        resource_id: [delivery for delivery in warehouse.deliveries(resource_id) if delivery.rows]
+        for resource_id in {CLOCK, *_resources()}
+    }
+    days = held[CLOCK]
     if not days:
         raise DataError(f"nothing of {CLOCK} has been delivered", where=str(warehouse.root), remedy="Run `roadrisk ingest`.")
     begin = min(datetime.fromisoformat(delivery.first_event) for delivery in days)
     end = max(datetime.fromisoformat(delivery.last_event) for delivery in days) + timedelta(days=1)
-    arrivals = [
-        datetime.fromisoformat(delivery.last_arrival)
-        for resource_id in _resources() for delivery in warehouse.deliveries(resource_id) if delivery.rows
-    ]
+    arrivals = [datetime.fromisoformat(delivery.last_arrival) for deliveries in held.values() for delivery in deliveries]
     last = max(arrivals) + timedelta(microseconds=999_999)
     # A correction that arrives after the newest day is known from then on, so the state of knowledge moves on with it.
     return DataWindow(begin, end, max(end, last.replace(microsecond=0)))

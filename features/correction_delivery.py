@@ -27,10 +27,10 @@ from registry.corrections import (
     pseudonym_of,
 )
 from registry.errors import DataError, InvalidRequest, NotFound
+from registry.local_time import SHANGHAI
 from registry.resources import RESOURCES
 from registry.resources.schema import ENVELOPE, DType, Resource
 from registry.signing import pseudonym_keys
-from registry.working_days import SHANGHAI
 
 if TYPE_CHECKING:
     from registry.settings import Settings

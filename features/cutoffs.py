@@ -43,9 +43,7 @@ class Cutoffs:
     times: tuple[datetime, ...]
 
     def __post_init__(self) -> None:
-        naive = [time for time in self.times if time.tzinfo is None]
-        if naive:
-            raise DataError(f"cut-off {naive[0].isoformat()} has no zone", remedy="Give cut-offs with their offset.")
+        _refuse_naive(self.times)
         if not self.times:
             raise DataError("no cut-off", where="cut-offs", remedy="Ingest at least four months of data.")
         if any(time.microsecond for time in self.times):
@@ -56,8 +54,9 @@ class Cutoffs:
     @classmethod
     def of(cls, times: Sequence[datetime]) -> Cutoffs:
         """Return these instants as cut-offs, in order and each once."""
-        naive = [time for time in times if time.tzinfo is None]
-        return cls(tuple(naive) if naive else tuple(sorted({time.astimezone(UTC) for time in times})))
+        # Without this a naive time would be taken for one of this machine's zone.
+        _refuse_naive(times)
+        return cls(tuple(sorted({time.astimezone(UTC) for time in times})))
 
     def __len__(self) -> int:
         return len(self.times)
@@ -130,6 +129,12 @@ def regular_cutoffs(first: datetime, last: datetime, *, step_d: int) -> list[dat
             remedy="Ingest at least four months of data.",
         )
     return found
+
+
+def _refuse_naive(times: Sequence[datetime]) -> None:
+    naive = [time for time in times if time.tzinfo is None]
+    if naive:
+        raise DataError(f"cut-off {naive[0].isoformat()} has no zone", remedy="Give cut-offs with their offset.")
 
 
 def _table(numbered: Sequence[tuple[int, datetime]]) -> ir.Table:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from registry.errors import ConfigurationError, NotFound, PromotionRefused
+from registry.local_time import SHANGHAI
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from registry.models import ModelVersion
     from registry.settings import Settings
 
-SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 version_option = click.option("--version", type=int, help="Version; the live one, or else the newest, by default.")

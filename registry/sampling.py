@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from registry.codes import CODE_LISTS
 from registry.errors import DataError
 from registry.formats import JIANGXI_CITIES, TextArray, make_plate, make_uscc, make_vin
+from registry.local_time import SHANGHAI
 from registry.resources.schema import Column, Cycle, Resource
 
-SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
 NULL_SHARE: Final = 0.1
 """Share of nulls in a nullable column. [A]"""
 ARRIVAL_LAG_H: Final[dict[Cycle, tuple[float, float]]] = {

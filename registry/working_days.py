@@ -10,14 +10,13 @@ import functools
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Final
-from zoneinfo import ZoneInfo
 
 from registry.errors import ConfigurationError
+from registry.local_time import SHANGHAI
 
 if TYPE_CHECKING:
     import holidays
 
-SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
 CORRECTION_WORKING_DAYS: Final = 10
 """Term for deciding a correction request, from the founding plan. [F1]"""
 WITHDRAWAL_DAYS: Final = 3

@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, Any
 
+from registry.local_time import SHANGHAI
 from registry.output import record, table
 from serving.reasons import number_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-LOCAL: Final = ZoneInfo("Asia/Shanghai")
 
 
 def answer_view(answer: Mapping[str, Any], *, most: int | None = None) -> RenderableType:
@@ -41,7 +40,7 @@ def _head(answer: Mapping[str, Any]) -> RenderableType:
     if answer.get("percentile") is not None:
         fields["percentile"] = f"{answer['percentile']:.1f} of the reference population"
     fields |= {name: number_text(value) for name, value in (answer.get("answer") or {}).items()}
-    fields["as of"] = f"{datetime.fromisoformat(answer['as_of']).astimezone(LOCAL):%Y-%m-%d %H:%M} Asia/Shanghai"
+    fields["as of"] = f"{datetime.fromisoformat(answer['as_of']).astimezone(SHANGHAI):%Y-%m-%d %H:%M} Asia/Shanghai"
     fields["model"] = f"{model['name']} version {model['version']}, digest {model['digest'][:16]}"
     for warning in answer.get("warnings", ()):
         fields[f"warning {warning['code']}"] = f"{warning['zh']}: {warning['en']}"

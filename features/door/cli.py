@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from features.cli import DRY_RUN, JSON_OPTION
+from registry.commands import Instant
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -18,24 +19,6 @@ if TYPE_CHECKING:
     from registry.settings import Settings
 
 HOST_OPTION = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-
-
-class Instant(click.ParamType[datetime]):
-    """An instant with its zone; returned in UTC."""
-
-    name = "instant"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Return an aware UTC instant."""
-        if isinstance(value, datetime):
-            return value
-        try:
-            instant = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no time in ISO 8601", param, ctx)
-        if instant.tzinfo is None:
-            self.fail(f"{value!r} has no zone; write 2026-07-01T00:00:00+08:00", param, ctx)
-        return instant.astimezone(UTC)
 
 
 @click.command()
@@ -64,7 +47,7 @@ def pull(
     outcomes: list[Pulled] = []
     address, limits = url or settings.pull_url, PullLimits(page_rows=page_rows)
     with Source(address, settings.pull_key.get_secret_value(), limits) as source, progress("pull") as report:
-        told = until.isoformat() if until else ""
+        told = until.astimezone(UTC).isoformat() if until else ""
         outcomes += pull_all(source, target, resources, until=told, dry_run=dry_run, progress=report)
     emit({"dry_run": dry_run, "resources": outcomes}, as_json, lambda found: _pulled_table(found["resources"]))
     _fail_if_refused({outcome.resource: outcome.refused for outcome in outcomes if outcome.refused})
@@ -89,7 +72,7 @@ def serve_reference(port: int, host: str, as_of: datetime | None, fail_share: fl
         raise NotFound("no simulated province", where=str(settings.outbox_dir), remedy="Run `roadrisk simulate` first.")
     if not key and host not in ("127.0.0.1", "::1", "localhost"):
         raise ConfigurationError(f"nothing but the loopback is served without a key, met {host}", remedy="Set ROADRISK_PULL_KEY.")
-    pages = OutboxPages(settings.outbox_dir, as_of=as_of, memory_limit=settings.memory_limit)
+    pages = OutboxPages(settings.outbox_dir, as_of=as_of and as_of.astimezone(UTC), memory_limit=settings.memory_limit)
     _serve(create_source(pages, key=key, faults=Faults(share=fail_share, slow_s=slow_s, seed=settings.seed)), host, port)
 
 

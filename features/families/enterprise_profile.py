@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from features.exact import exact_mean, exact_sum
 from features.families.base import Family
 from features.families.vehicle_activity import ADVERSE_DRIVING, ratios, totals
-from features.families.vehicle_profile import accidents_per_year, days_between, fleet
+from features.families.vehicle_profile import accidents_per_year, days_between, fleet, technical_data
 from registry.entities import ENTERPRISE, VEHICLE
 from registry.feature_spec import Feature
 from registry.units import DAYS_PER_YEAR
@@ -29,7 +29,7 @@ def _profile(known: Known) -> ir.Table:
         _OPERATOR, ENTERPRISE.id_column, ["registered_capital_cny", "established_date", "is_individual"]
     ).drop("event_time")
     vehicles = fleet(known)
-    basic = known.state(_BASIC, VEHICLE.id_column, ["registered_date"]).drop("event_time")
+    basic = technical_data(known).select(VEHICLE.id_column, "cutoff", "registered_date")
     aged = vehicles.left_join(basic, [VEHICLE.id_column, "cutoff"], rname="b_{name}")
     summed = aged.group_by(key).aggregate(
         fleet_size=aged.count().cast("float64"),

@@ -55,7 +55,7 @@ def _summary(found: Overview) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
 
-    from features.quality.report import SHANGHAI
+    from registry.local_time import SHANGHAI
 
     counts = "  ".join(f"{number} {name}" for name, number in found.verdicts.items() if number)
     title = f"data quality at {found.at.astimezone(SHANGHAI):%Y-%m-%d %H:%M} (Asia/Shanghai, {found.clock} clock): {counts}"

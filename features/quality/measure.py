@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from registry.local_time import SHANGHAI
 from registry.resources.schema import ENVELOPE, Resource
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 DAYS_KEPT: Final = 62
 _HASH_SEED: Final = 20260704
-_SHANGHAI: Final = "Asia/Shanghai"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,7 @@ def _days(accepted: pa.Table, resource: Resource) -> dict[str, int]:
         return {}
     happened = accepted[resource.event_time]
     if pa.types.is_timestamp(happened.type):
-        happened = pc.local_timestamp(happened.cast(pa.timestamp("us", tz=_SHANGHAI)))
+        happened = pc.local_timestamp(happened.cast(pa.timestamp("us", tz=SHANGHAI.key)))
     counts = pc.value_counts(happened.cast(pa.date32())).to_pylist()
     newest = max(entry["values"] for entry in counts)
     return {

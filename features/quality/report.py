@@ -9,16 +9,15 @@ from datetime import date, datetime, timedelta
 from math import sqrt
 from statistics import median
 from typing import Final, Literal
-from zoneinfo import ZoneInfo
 
 from features.quality import thresholds
 from features.quality.measure import DeliveryQuality
 from features.quality.store import CheckResult
 from features.quality.thresholds import Floor
+from registry.local_time import SHANGHAI
 from registry.resources.schema import FRESHNESS_LIMIT_D, Resource
 
 Verdict = Literal["ok", "warn", "stale", "broken", "absent"]
-SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
 GAP_DAYS: Final = 31
 _PERIOD_LENGTH: Final = {"realtime": 10, "daily": 10, "monthly": 7, "yearly": 4}
 """Characters of an ISO date that name a day, month or year."""

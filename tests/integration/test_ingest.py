@@ -28,7 +28,7 @@ from registry.resources import RESOURCES
 from registry.resources.schema import COMPLETE_UNTIL
 from registry.settings import Settings
 from registry.signing import init_keys
-from tests.lib.processes import ROOT, environment_of
+from tests.lib.processes import ROOT, environment_of, manifests_in
 from tests.lib.provinces import settled, take_in
 
 KEY = bytes(range(32))
@@ -222,17 +222,19 @@ def test_killed_processes_leave_whole_deliveries_and_the_next_one_finishes(
 
 def killed_while_working(settings: Settings, inbox: Path, after: int, then_s: float) -> None:
     """Kill an ingestion once it has committed more than `after` deliveries and a moment has passed."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "registry.cli", "ingest", "--from", str(inbox)], env=environment_of(settings), cwd=ROOT,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 60
-    while process.poll() is None and len(list(settings.warehouse_dir.glob("*/*/*.json"))) <= after:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    time.sleep(then_s)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
+    ) as process:
+        try:
+            deadline = time.monotonic() + 60
+            while process.poll() is None and manifests_in(settings.warehouse_dir) <= after:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            time.sleep(then_s)
+        finally:
+            process.kill()
+    assert process.returncode == -signal.SIGKILL
 
 
 def hashes(warehouse: Warehouse, resource_id: str) -> list[tuple[str, bytes]]:

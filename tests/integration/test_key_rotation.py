@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -32,7 +31,7 @@ from registry.generation import current_epoch, data_dir, switch
 from registry.resources import RESOURCES
 from registry.settings import Settings
 from registry.signing import init_pseudonym_key, pseudonym_keys
-from tests.lib.processes import ROOT, environment_of
+from tests.lib.processes import ROOT, environment_of, manifests_in
 
 TAKEN = ("operator_basic", "vehicle_transport_permit", "case_vehicle", "vehicle_day")
 MONTHS = 2
@@ -112,14 +111,15 @@ def test_deliveries_and_names_go_on_under_the_new_key(home: Settings) -> None:
 def test_killed_it_leaves_the_old_or_the_new_and_goes_on(home: Settings, after: int) -> None:
     new = data_dir(home.home, 2) / "warehouse"
     program = "from features.key_rotation_cli import keys; keys(['rotate-pseudonyms', '--json'])"
-    process = subprocess.Popen([sys.executable, "-c", program], env=environment_of(home), cwd=ROOT,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while process.poll() is None and len(list(new.glob("*/*/*.json"))) < after:
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    with subprocess.Popen([sys.executable, "-c", program], env=environment_of(home), cwd=ROOT,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            deadline = time.monotonic() + 60
+            while process.poll() is None and manifests_in(new) < after:
+                assert time.monotonic() < deadline
+                time.sleep(0.001)
+        finally:
+            process.kill()
     epoch = current_epoch(home.home)
     held = Warehouse(home.warehouse_dir)
     assert sum(len(held.deliveries(name)) for name in TAKEN) == len(TAKEN) * MONTHS

@@ -75,3 +75,8 @@ def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
             pass
         time.sleep(0.2)
     raise AssertionError(f"the service was not ready within {START_S} s: {log.read_text()}")
+
+
+def manifests_in(warehouse: Path) -> int:
+    """Return how many deliveries a warehouse holds, counted while another process adds and removes folders."""
+    return sum(name.endswith(".json") for _, _, names in os.walk(warehouse) for name in names)
