@@ -7,11 +7,13 @@ from typing import Final
 
 import click
 
+from experiments.oracle_cli import oracle_command
+from experiments.real_data_cli import REAL_DATA_COMMANDS
+from experiments.table_cli import TABLE_COMMANDS
 from registry.errors import IntegrityError
 from registry.output import emit, progress
 
 STUDIES: Final = "docs/studies"
-FRENCH_PAGE: Final = f"{STUDIES}/french-mtpl.md"
 
 
 @click.group()
@@ -19,28 +21,8 @@ def experiment() -> None:
     """Run a study on real public data beside published figures, or on the simulated province beside its truth."""
 
 
-@experiment.command("french-mtpl")
-@click.option("--data", type=click.Path(path_type=Path, file_okay=False), default=None,
-              help="Folder of the real data; by default ROADRISK_REAL_DATA_DIR.")
-@click.option("--register/--no-register", default=True, show_default=True,
-              help="Register and promote the bundle, so that the service serves it.")
-@click.option("--page", type=click.Path(path_type=Path, dir_okay=False), default=None, is_flag=False,
-              flag_value=FRENCH_PAGE, help=f"Write the page and the result beside it; without a value {FRENCH_PAGE}.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def french_mtpl_command(data: Path | None, register: bool, page: Path | None, as_json: bool) -> None:
-    """French motor third-party liability: claim frequency and pure premium under the published protocols."""
-    from experiments.french_mtpl import french_mtpl
-    from experiments.results import render, write_page
-    from registry.settings import Settings
-    from training.fit import wait_passively
-
-    wait_passively()
-    with progress("french-mtpl") as tell:
-        result = french_mtpl(Settings(), data=data, register=register, progress=tell)
-    if page is not None:
-        write_page(result, page)
-    emit(result, as_json, render)
-
+for _command in TABLE_COMMANDS:
+    experiment.add_command(_command)
 
 WRITE: Final = click.option(
     "--write", "folder", type=click.Path(path_type=Path, file_okay=False), default=None, is_flag=False, flag_value=STUDIES,
@@ -63,21 +45,9 @@ def calibration_command(folder: Path | None, as_json: bool) -> None:
     emit(result, as_json, render)
 
 
-@experiment.command("oracle")
-@WRITE
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def oracle_command(folder: Path | None, as_json: bool) -> None:
-    """Compare the live scores of the home with the truth of its simulated province, on the same out-of-time rows."""
-    from experiments.oracle import oracle, render, write_study
-    from registry.settings import Settings
-    from training.fit import wait_passively
-
-    wait_passively()
-    with progress("oracle") as tell:
-        result = oracle(Settings(), progress=tell)
-    if folder is not None:
-        write_study(result, folder)
-    emit(result, as_json, render)
+experiment.add_command(oracle_command)
+for _study in REAL_DATA_COMMANDS:
+    experiment.add_command(_study)
 
 
 @click.command()

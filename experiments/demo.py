@@ -80,6 +80,7 @@ def prepare(walk: Walk) -> None:
     walk.step("features", partial(_features, walk))
     for product_id in PRODUCTS:
         walk.step(f"train {product_id}", partial(_train, walk, product_id))
+        walk.step(f"judge {product_id}", partial(_promote, walk, product_id))
     walk.step("materialise", partial(_materialise, walk))
 
 
@@ -120,7 +121,6 @@ def _features(walk: Walk, report: ProgressCallback) -> None:
 
 
 def _train(walk: Walk, product_id: str, report: ProgressCallback) -> None:
-    from registry.promotion import live, promote
     from training.pipeline import train_product
     from training.products import task_for, training_frame
 
@@ -129,10 +129,23 @@ def _train(walk: Walk, product_id: str, report: ProgressCallback) -> None:
     frame, snapshot = training_frame(product_id, settings)
     trained = train_product(task_for(product_id, settings), frame, settings=settings, snapshot=snapshot, progress=report)
     assert trained.version is not None, "train_product registers unless told otherwise"
-    now_live = live(settings).get(product_id)
-    if now_live is None or now_live.digest != trained.digest:
-        promote(settings, product_id, trained.version, approver=APPROVER, reason=REASON, at=datetime.now(UTC))
     walk.models[product_id] = {"version": trained.version, "digest": trained.digest}
+
+
+def _promote(walk: Walk, product_id: str, report: ProgressCallback) -> None:
+    """Judge the version quickly, and promote it where the gates of a demonstration let it."""
+    from registry.gate_rules import demonstration, rules_for
+    from registry.promotion import live, promote
+    from training.judgement.judge import judge
+
+    settings, made = walk.settings, walk.models[product_id]
+    judge(settings, product_id, made["version"], at=datetime.now(UTC), glass_box=False, progress=report)
+    now_live = live(settings).get(product_id)
+    if now_live is None or now_live.digest != made["digest"]:
+        promote(
+            settings, product_id, made["version"], approver=APPROVER, reason=REASON, at=datetime.now(UTC),
+            rules=demonstration(rules_for(settings, product_id)),
+        )
 
 
 def _materialise(walk: Walk, report: ProgressCallback) -> None:

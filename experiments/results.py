@@ -18,17 +18,19 @@ Better = Literal["lower", "higher", "nearer"]
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure of a study: ours, the published one, and which direction is better."""
+    """One figure of a study: ours, the published one (None where none is known), and which direction is better."""
 
     ours: float
-    published: float
+    published: float | None
     better: Better
 
     @property
     def verdict(self) -> str:
         """How ours compares, in one word or number."""
+        if self.published is None:
+            return "nothing published"
         if self.better == "nearer":
-            return f"{self.ours - self.published:+.2%}"
+            return f"{self.ours / self.published - 1.0:+.2%}"
         gain = self.ours - self.published if self.better == "higher" else self.published - self.ours
         return "better" if gain > 0 else "not better"
 
@@ -58,7 +60,7 @@ def figures_of(result: Mapping[str, Any]) -> dict[str, Figure]:
 def render(result: Mapping[str, Any]) -> RenderableType:
     """Return the table for people."""
     rows = [
-        (name, f"{figure.ours:.5g}", f"{figure.published:.5g}", figure.better, figure.verdict)
+        (name, f"{figure.ours:.5g}", shown(figure.published), figure.better, figure.verdict)
         for name, figure in figures_of(result).items()
     ]
     return table(("figure", "ours", "published", "better is", "verdict"), rows, title=result["study"])
@@ -75,9 +77,14 @@ def to_markdown(result: Mapping[str, Any]) -> str:
     """Return the page of a study."""
     lines = [f"# Study {result['study']}", "", "| figure | ours | published | better is |", "| --- | --- | --- | --- |"]
     lines += [
-        f"| `{name}` | {figure.ours:.5g} | {figure.published:.5g} | {figure.better} |"
+        f"| `{name}` | {figure.ours:.5g} | {shown(figure.published)} | {figure.better} |"
         for name, figure in figures_of(result).items()
     ]
     lines += ["", "## Protocol", "", *(f"- **{name}**: {text}" for name, text in result["protocol"].items())]
     lines += ["", f"Run time {result['seconds']:.0f} s.", ""]
     return "\n".join(lines)
+
+
+def shown(value: float | None) -> str:
+    """Return a figure to five digits, a dash where there is none."""
+    return "-" if value is None else f"{value:.5g}"

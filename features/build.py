@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from features.cutoffs import regular_cutoffs
 from features.engine import connect
 from features.families import FAMILIES, Family
+from features.formulas import FORMULA_FAMILIES
 from features.known import Known, open_known
 from features.product import ProductFeatures
 from features.products import PRODUCT_FEATURES
@@ -55,7 +56,7 @@ class DataWindow:
 def build_features(
     settings: Settings, *, simulated: bool, step_d: int = STEP_D, progress: Callable[[str, float], None] | None = None
 ) -> FeatureSnapshot:
-    """Compute every family and label at regular cut-offs and write them as Parquet.
+    """Compute every family, formula and label at regular cut-offs and write them as Parquet.
 
     The tables are sorted by entity and time, so the same warehouse gives the same bytes.
 
@@ -107,7 +108,7 @@ def planned_build(settings: Settings, *, step_d: int = STEP_D) -> dict[str, Any]
         "history_start": window.begin.isoformat(),
         "cutoffs": [cutoff.isoformat() for cutoff in _cutoffs(window, step_d)],
         "resources": _resources(),
-        "tables": [*FAMILIES, *(label_table(product) for product in PRODUCT_FEATURES)],
+        "tables": [*FAMILIES, *FORMULA_FAMILIES, *(label_table(product) for product in PRODUCT_FEATURES)],
     }
 
 
@@ -122,14 +123,19 @@ def label_table(product_id: str) -> str:
     return f"labels_{product_id}"
 
 
+def _families() -> Iterator[Family]:
+    yield from FAMILIES.values()
+    yield from FORMULA_FAMILIES.values()
+
+
 def _resources() -> list[str]:
-    of_families = [resource for family in FAMILIES.values() for resource in family.resources]
+    of_families = [resource for family in _families() for resource in family.resources]
     of_labels = [resource for product in PRODUCT_FEATURES.values() for resource in product.label_resources]
     return list(dict.fromkeys([*of_families, *of_labels]))
 
 
 def _steps(known: Known, data_end: datetime) -> Iterator[tuple[str, Callable[[], ir.Table]]]:
-    for family in FAMILIES.values():
+    for family in _families():
         yield family.id, partial(_feature_table, family, known)
     for product in PRODUCT_FEATURES.values():
         yield label_table(product.id), partial(_labels, product, known, data_end)

@@ -151,10 +151,11 @@ def apply(dry_run: bool, as_json: bool) -> None:
 
 def _feast_names() -> dict[str, list[str]]:
     from features.families import FAMILIES
+    from features.formulas import FORMULA_FAMILIES
     from features.products import PRODUCT_FEATURES
     from features.views import IDENTITY_VIEW
 
-    return {"views": sorted([*FAMILIES, IDENTITY_VIEW]), "services": sorted(PRODUCT_FEATURES)}
+    return {"views": sorted([*FAMILIES, *FORMULA_FAMILIES, IDENTITY_VIEW]), "services": sorted(PRODUCT_FEATURES)}
 
 
 @features.command()

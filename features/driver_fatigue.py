@@ -51,4 +51,5 @@ PRODUCT: Final = ProductFeatures(
     label_resources=(HOUR, "vehicle_transport_permit"),
     labels=labels,
     targets=("fatigue_event", "drive_h"),
+    formulas=("formula_eu_2016_403",),
 )

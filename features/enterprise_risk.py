@@ -87,4 +87,8 @@ PRODUCT: Final = ProductFeatures(
     label_resources=("enforcement_case", "case_vehicle", "vehicle_transport_permit"),
     labels=labels,
     targets=("n_events", "exposure_vehicle_year", "any_event"),
+    formulas=(
+        "formula_eu_2022_695", "formula_eu_2014_47_enterprise", "formula_sms_cn", "formula_credit_1000",
+        "formula_art_66_enterprise",
+    ),
 )

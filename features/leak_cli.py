@@ -71,12 +71,14 @@ def _instant(warehouse: Any, cutoff: str | None) -> tuple[datetime, datetime]:
 
 def _families(family_ids: tuple[str, ...]) -> list[Any]:
     from features.families import FAMILIES
+    from features.formulas import FORMULA_FAMILIES
     from registry.errors import NotFound
 
-    unknown = [name for name in family_ids if name not in FAMILIES]
+    families = {**FAMILIES, **FORMULA_FAMILIES}
+    unknown = [name for name in family_ids if name not in families]
     if unknown:
-        raise NotFound(f"no feature family {unknown[0]!r}", where="--family", remedy=f"Choose of {', '.join(FAMILIES)}.")
-    return [FAMILIES[name] for name in family_ids or FAMILIES]
+        raise NotFound(f"no feature family {unknown[0]!r}", where="--family", remedy=f"Choose of {', '.join(families)}.")
+    return [families[name] for name in family_ids or families]
 
 
 def _shown(found: dict[str, Any]) -> RenderableType:

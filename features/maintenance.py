@@ -26,7 +26,7 @@ EVERY_N_CUTOFFS: Final = 2
 
 
 def labels(known: Known, data_end: datetime) -> ir.Table:
-    """Return (vehicle, cut-off) with `event_day` (1 to 90, null: none within the horizon) and `observed_d`."""
+    """Return (vehicle, cut-off) with `event_day` (1 to 90, null: none within the horizon), `observed_d` and `cause`."""
     import ibis
 
     last = ibis.literal(data_end - timedelta(days=HORIZON_D + REPORTING_LAG_D))
@@ -39,14 +39,18 @@ def labels(known: Known, data_end: datetime) -> ir.Table:
         found.event_time < spine.cutoff + ibis.interval(days=HORIZON_D),
     ])
     key = [VEHICLE.id_column, "cutoff"]
+    order = ibis.window(group_by=key, order_by=["event_time", "cause"])
+    ranked = hits.mutate(rank=ibis.row_number().over(order))
+    first = ranked.filter(ranked["rank"] == 0)
     # Day 1 is the day that begins at the cut-off.
-    first = hits.group_by(key).aggregate(event_day=days_between(hits.cutoff, hits.event_time).min().floor() + 1)
-    joined = spine.left_join(first, key, rname="f_{name}")
+    day = days_between(first.cutoff, first.event_time).floor() + 1
+    joined = spine.left_join(first.select(*key, "cause", event_day=day), key, rname="f_{name}")
     return joined.select(
         VEHICLE.id_column, ENTERPRISE.id_column,
         event_timestamp=joined.cutoff,
         event_day=joined.event_day.cast("float64"),
         observed_d=ibis.literal(HORIZON_D).cast("float64"),
+        cause=joined.cause,
     )
 
 
@@ -58,7 +62,8 @@ PRODUCT: Final = ProductFeatures(
         "vehicle_profile", "vehicle_activity", "vehicle_condition", "vehicle_permit", "vehicle_service", "vehicle_enforcement",
         "vehicle_area", "enterprise_profile",
     ),
+    formulas=("formula_eu_2014_47_enterprise", "formula_eu_2014_47_vehicle"),
     label_resources=("vehicle_inspection", "roadside_assistance"),
     labels=labels,
-    targets=("event_day", "observed_d"),
+    targets=("event_day", "observed_d", "cause"),
 )

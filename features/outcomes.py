@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from features.families.enforcement import SERIOUS_REASONS, is_finding
 from features.families.vehicle_condition import FAILED
@@ -40,9 +40,17 @@ def serious_cases(known: Known) -> ir.Table:
     return joined.select("case_id", "enterprise_id", "plate_id", "event_time")
 
 
+INSPECTION: Final = "inspection"
+"""Cause of a failed inspection (检测不合格); a breakdown's cause is the component that broke down."""
+
+
 def failures(known: Known) -> ir.Table:
-    """Return breakdowns and failed inspections of vehicles with `event_time`."""
+    """Return breakdowns and failed inspections of vehicles with `event_time` and `cause`."""
+    import ibis
+
     inspections = known.matured("vehicle_inspection")
-    failed = inspections.filter(inspections.result == FAILED).select(VEHICLE.id_column, "event_time")
-    rescues = known.matured("roadside_assistance").select(VEHICLE.id_column, "event_time")
-    return failed.union(rescues)
+    failed = inspections.filter(inspections.result == FAILED)
+    rescues = known.matured("roadside_assistance")
+    return failed.select(VEHICLE.id_column, "event_time", cause=ibis.literal(INSPECTION)).union(
+        rescues.select(VEHICLE.id_column, "event_time", cause=rescues.component)
+    )

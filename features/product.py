@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from features.families import FAMILIES
+from features.formulas import FORMULA_FAMILIES
 from registry.entities import Entity
 from registry.feature_spec import Feature
 
@@ -43,6 +44,9 @@ class ProductFeatures:
         example, built from outcomes after the cut-off that have matured.
     targets
         Target columns.
+    formulas
+        Ids of the formula families (`features.formulas`) whose columns are joined to training rows, beside the score and
+        never in its matrix.
     """
 
     id: str
@@ -53,9 +57,15 @@ class ProductFeatures:
     labels: Callable[[Known, datetime], ir.Table]
     targets: tuple[str, ...]
     without: frozenset[str] = frozenset()
+    formulas: tuple[str, ...] = ()
 
     @property
     def features(self) -> tuple[Feature, ...]:
         """Declared features in the order of the matrix."""
         found = (feature for family in self.families for feature in FAMILIES[family].features)
         return tuple(feature for feature in found if feature.name not in self.without)
+
+    @property
+    def formula_columns(self) -> tuple[str, ...]:
+        """Columns of the formula families, which are no inputs."""
+        return tuple(name for family in self.formulas for name in FORMULA_FAMILIES[family].names)

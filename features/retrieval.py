@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from features.build import TIMESTAMP, label_table
 from features.families.base import FEATURE_TTL_D
+from features.formulas import FORMULA_FAMILIES
+from features.product import ProductFeatures
 from features.products import PRODUCT_FEATURES
 from features.snapshot import SNAPSHOT, FeatureSnapshot, read_snapshot, write_snapshot
 from features.views import IDENTITY_VIEW, definitions_digest, feast_objects, open_store, service_of
@@ -52,8 +54,9 @@ def training_rows(
     Returns
     -------
     tuple
-        Frame with the ids of the product's entities, `event_timestamp`, the targets and every feature, in the order of
-        the label table; and the snapshot that it comes from.
+        Frame with the ids of the product's entities, `event_timestamp`, the targets, every feature and the columns of the
+        product's formulas, in the order of the label table; and the snapshot that it comes from. Formulas that the snapshot
+        was built without are left out: a model is trained without them, only judged by fewer baselines.
     """
     import pandas as pd
 
@@ -65,13 +68,26 @@ def training_rows(
         labels = _thinned(labels, max_rows, [entity.id_column for entity in product.joins])
     store = open_store(settings)
     joined: pd.DataFrame = store.get_historical_features(
-        entity_df=labels, features=service_of(store, product_id), filter_by_created_timestamp=True
+        entity_df=labels, features=_references(store, product, snapshot), filter_by_created_timestamp=True
     ).to_df()
     key = [*(entity.id_column for entity in product.joins), TIMESTAMP]
     ordered = joined.sort_values(key, kind="stable").reset_index(drop=True)
     if len(ordered) != len(labels):
         raise DataError(f"Feast returned {len(ordered)} rows for {len(labels)} labels of {product_id}")
     return ordered, snapshot
+
+
+def _references(store: feast.FeatureStore, product: ProductFeatures, snapshot: FeatureSnapshot) -> list[str]:
+    """Return ``view:column`` of the inputs that the product's service names, then of its formulas."""
+    service = service_of(store, product.id)
+    references = [
+        f"{view.name_to_use()}:{feature.name}" for view in service.feature_view_projections for feature in view.features
+    ]
+    built = [family for family in product.formulas if family in snapshot.tables]
+    absent = {*built} - {view.name for view in store.list_feature_views()}
+    if absent:
+        raise NotFound(f"no view {min(absent)!r} in Feast", remedy="Run `roadrisk features apply`.")
+    return [*references, *(f"{family}:{name}" for family in built for name in FORMULA_FAMILIES[family].names)]
 
 
 def materialise(

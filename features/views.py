@@ -16,6 +16,7 @@ from features.build import CREATED, TIMESTAMP
 from features.families import FAMILIES, Family
 from features.families.base import FEATURE_TTL_D
 from features.feast_door import import_feast
+from features.formulas import FORMULA_FAMILIES
 from features.pit import ENGINE_TYPE, ONLINE_TYPE, STORE_TYPE
 from features.products import PRODUCT_FEATURES
 from registry.entities import ENTERPRISE, VEHICLE, Entity
@@ -44,7 +45,7 @@ def feast_objects(feature_dir: Path) -> list[Any]:
     plate = _plate_entity()
     views = {
         family.id: _view(family, entities[family.entity.id], feature_dir / f"{family.id}.parquet")
-        for family in FAMILIES.values()
+        for family in (*FAMILIES.values(), *FORMULA_FAMILIES.values())
     }
     identity = _identity_view(plate, feature_dir / "vehicle_profile.parquet")
     services = [_service(product_id, views) for product_id in PRODUCT_FEATURES]
@@ -149,7 +150,8 @@ def _view(family: Family, entity: feast.Entity, path: Path) -> feast.FeatureView
     ]
     return feast.FeatureView(
         name=family.id, entities=[entity], schema=[*links, *inputs], source=_source(family.id, path),
-        ttl=timedelta(days=family.ttl_d), online=True,
+        # Formulas stand beside a score when it is judged; whoever asks for a score is not told them.
+        ttl=timedelta(days=family.ttl_d), online=family.id not in FORMULA_FAMILIES,
     )
 
 

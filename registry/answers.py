@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Final
 
-from registry.bundle import Manifest
+from registry.bundle import Component, Line, Manifest, Service
+from registry.credibility import at_least_one, interval
+
+SERVICE_LIMIT_D: Final = 365
+"""A service date further away is not foreseen: the hazard beyond its last interval is taken to go on unchanged."""
 
 
 def expit(margin: float) -> float:
@@ -17,7 +22,8 @@ def expit(margin: float) -> float:
 
 
 def answer_of(
-    manifest: Manifest, component_margins: Sequence[float], *, exposure: float | None = None
+    manifest: Manifest, component_margins: Sequence[float], *, exposure: float | None = None,
+    inputs: Mapping[str, object] | None = None,
 ) -> dict[str, float]:
     """Return the quantities of one score by name.
 
@@ -29,44 +35,122 @@ def answer_of(
         (n_components,) calibrated margins in the manifest's order.
     exposure
         Exposure over the product's horizon, in `manifest.exposure_unit`; only a rate uses it.
+    inputs
+        Values by feature name; only the distance to the next service uses them.
 
     Returns
     -------
     dict
-        rate: `expected_rate`, and with exposure `expected_events` and `probability` of at least one (Poisson).
-        probability: `probability`. hazard: `probability_<d>d` per horizon. pure_premium: `frequency`, `severity`,
-        `pure_premium` and `relativity` to the reference population's mean.
+        rate: `expected_rate`, its interval, and with exposure `expected_events` and `probability` of at least one.
+        probability: `probability`. hazard: `probability_<d>d` per horizon, days and distance to the next service with an
+        interval, `cause_<name>` per cause. pure_premium: `frequency`, `severity`, `pure_premium` and `relativity` to the
+        reference population's mean, its interval, the amount that large losses add, the coefficient within its band, and
+        the same of every further line with the line's name behind it.
     """
-    named = {c.name: m for c, m in zip(manifest.components, component_margins, strict=True)}
+    margins = dict(zip(manifest.components, component_margins, strict=True))
+    own = {component: margin for component, margin in margins.items() if component.weight}
     match manifest.answer:
         case "rate":
-            return _rate(math.exp(sum(named.values())), exposure)
+            return _rate(own, exposure)
         case "probability":
-            return {"probability": expit(sum(named.values()))}
+            return {"probability": expit(sum(own.values()))}
         case "hazard":
-            return _survival(manifest, component_margins)
+            return _hazard(manifest, own, inputs or {}) | _causes(margins)
         case "pure_premium":
-            return _pure_premium(named, manifest.reference.mean_answer)
+            return _pure_premium(manifest, margins)
 
 
-def _rate(rate: float, exposure: float | None) -> dict[str, float]:
-    if exposure is None:
-        return {"expected_rate": rate}
-    events = rate * exposure
-    return {"expected_rate": rate, "expected_events": events, "probability": -math.expm1(-events)}
-
-
-def _survival(manifest: Manifest, margins: Sequence[float]) -> dict[str, float]:
-    surviving, answer = 1.0, {}
-    for component, margin in zip(manifest.components, margins, strict=True):
-        surviving *= 1.0 - expit(margin)
-        answer[f"probability_{component.horizon_d}d"] = 1.0 - surviving
+def _rate(own: Mapping[Component, float], exposure: float | None) -> dict[str, float]:
+    rate = math.exp(sum(own.values()))
+    dispersion = next(iter(own)).dispersion
+    answer = {"expected_rate": rate}
+    if dispersion is not None:
+        answer["expected_rate_low"], answer["expected_rate_high"] = interval(rate, dispersion)
+    if exposure is not None:
+        events = rate * exposure
+        answer |= {"expected_events": events, "probability": at_least_one(events, dispersion or 0.0)}
     return answer
 
 
-def _pure_premium(named: Mapping[str, float], mean: float) -> dict[str, float]:
-    frequency, severity = math.exp(named["frequency"]), math.exp(named["severity"])
-    premium = frequency * severity
-    return {
-        "frequency": frequency, "severity": severity, "pure_premium": premium, "relativity": premium / mean,
+def _hazard(manifest: Manifest, own: Mapping[Component, float], inputs: Mapping[str, object]) -> dict[str, float]:
+    surviving, answer = 1.0, {}
+    for component, margin in own.items():
+        surviving *= 1.0 - expit(margin)
+        answer[f"probability_{component.horizon_d}d"] = 1.0 - surviving
+    if manifest.service is None:
+        return answer
+    # The last interval is the longest and has seen the most failures.
+    low, high = interval(1.0, list(own)[-1].dispersion or 0.0)
+    days = {
+        name: due_in_d(own, manifest.service.threshold, frailty)
+        for name, frailty in (("service_due_d", 1.0), ("service_due_low_d", high), ("service_due_high_d", low))
     }
+    return answer | days | _distance(manifest.service, days, inputs)
+
+
+def due_in_d(own: Mapping[Component, float], threshold: float, frailty: float = 1.0) -> float:
+    """Return the day on which the probability of failure reaches a threshold, `SERVICE_LIMIT_D` at most.
+
+    Parameters
+    ----------
+    own
+        Margin of each interval of the hazard, whose components ascend by `horizon_d`.
+    threshold
+        Probability between 0 and 1.
+    frailty
+        Factor on the cumulative hazard.
+
+    Within an interval the hazard is constant, so that ``H(t) = -ln(1 - P(t))`` is a broken line; the last piece goes on.
+    """
+    needed, start, reached, slope = -math.log1p(-threshold), 0.0, 0.0, 0.0
+    for component, margin in own.items():
+        assert component.horizon_d is not None, "a hazard's component has a horizon"
+        piece = frailty * math.log1p(math.exp(min(margin, 700.0)))
+        slope = piece / (component.horizon_d - start)
+        if reached + piece >= needed:
+            return start + (needed - reached) / slope
+        start, reached = float(component.horizon_d), reached + piece
+    further = (needed - reached) / slope if slope > 0 else math.inf
+    return min(start + further, float(SERVICE_LIMIT_D))
+
+
+def _distance(service: Service, days: Mapping[str, float], inputs: Mapping[str, object]) -> dict[str, float]:
+    driven = inputs.get(service.usage_feature) if service.usage_feature else None
+    if not isinstance(driven, int | float) or math.isnan(driven):
+        return {}
+    return {name.removesuffix("_d") + "_km": value * driven / service.usage_d for name, value in days.items()}
+
+
+def _causes(margins: Mapping[Component, float]) -> dict[str, float]:
+    """Return each cause's share of the failures that the vehicle is likely to have; they add up to 1."""
+    found = {component.cause: expit(margin) for component, margin in margins.items() if component.cause}
+    total = sum(found.values())
+    return {f"cause_{cause}": value / total for cause, value in found.items()}
+
+
+def _pure_premium(manifest: Manifest, margins: Mapping[Component, float]) -> dict[str, float]:
+    named = {component.name: margin for component, margin in margins.items()}
+    answer = _premium(math.exp(named["frequency"]), math.exp(named["severity"]), manifest.reference.mean_answer)
+    dispersion = next(component for component in margins if component.name == "frequency").dispersion
+    if dispersion is not None:
+        answer["relativity_low"], answer["relativity_high"] = interval(answer["relativity"], dispersion)
+    if manifest.band is not None:
+        answer["coefficient"] = min(max(answer["relativity"], manifest.band.low), manifest.band.high)
+        # The clamp is a factor of its own: relativity * clamp = coefficient.
+        answer["coefficient_clamp"] = answer["coefficient"] / answer["relativity"]
+    for line in manifest.lines:
+        answer |= _line(line, named, answer)
+    return answer
+
+
+def _premium(frequency: float, severity: float, mean: float) -> dict[str, float]:
+    premium = frequency * severity
+    return {"frequency": frequency, "severity": severity, "pure_premium": premium, "relativity": premium / mean}
+
+
+def _line(line: Line, named: Mapping[str, float], own: Mapping[str, float]) -> dict[str, float]:
+    if line.frequency == "frequency":
+        return {"large_losses": own["pure_premium"] * (line.large_loss_factor - 1.0)}
+    found = _premium(math.exp(named[line.frequency]), math.exp(named[line.severity]), line.mean_answer)
+    found["large_losses"] = found["pure_premium"] * (line.large_loss_factor - 1.0)
+    return {f"{name}_{line.id}": value for name, value in found.items()}

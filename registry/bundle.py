@@ -93,6 +93,12 @@ class Component(_Strict):
         End of the interval that a hazard speaks of, in days.
     n_trees
         Number of trees.
+    dispersion
+        Variance of the true rate around the prediction, between units that are predicted alike, relative to its square.
+    line
+        Insurance line of a frequency or severity beside the score's own; its weight is 0.
+    cause
+        What failed, for a component that ranks causes; its weight is 0.
     """
 
     name: str
@@ -102,6 +108,62 @@ class Component(_Strict):
     intercept: float = 0.0
     horizon_d: int | None = None
     n_trees: int
+    dispersion: float | None = None
+    line: str | None = None
+    cause: str | None = None
+
+
+class Line(_Strict):
+    """One insurance line of a pure premium, the score's own among them.
+
+    Parameters
+    ----------
+    id, zh, en
+        Key of the code list ``insurance_line`` and its wording.
+    frequency, severity
+        Names of its components.
+    mean_answer
+        Exposure-weighted mean pure premium of the reference population, of claims cut at `large_loss`.
+    large_loss
+        Amount at which single claims were cut for training.
+    large_loss_factor
+        Uncut over cut amounts of the reference population: what large losses add, spread over the line.
+    n_claims
+        Claims that it was fitted on.
+    """
+
+    id: str
+    zh: str
+    en: str
+    frequency: str
+    severity: str
+    mean_answer: float
+    large_loss: float
+    large_loss_factor: float
+    n_claims: int
+
+
+class Band(_Strict):
+    """The permitted band of the insurer's own pricing coefficient (自主定价系数)."""
+
+    low: float
+    high: float
+
+
+class Service(_Strict):
+    """When a vehicle is due for service.
+
+    Parameters
+    ----------
+    threshold
+        Probability of failure at which service is due.
+    usage_feature, usage_d
+        Input with the distance driven in the last `usage_d` days; None where the inputs have none.
+    """
+
+    threshold: float
+    usage_feature: str | None = None
+    usage_d: int = 1
 
 
 class Reference(_Strict):
@@ -159,6 +221,9 @@ class Manifest(_Strict):
     cut_points: tuple[float, float, float]
     reference: Reference
     provenance: Provenance
+    lines: tuple[Line, ...] = ()
+    band: Band | None = None
+    service: Service | None = None
 
     @property
     def scale(self) -> ScoreScale:

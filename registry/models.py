@@ -22,6 +22,7 @@ from urllib.parse import unquote, urlparse
 from registry.bundle import Manifest, ScoreBundle, parse_bundle, read_files
 from registry.errors import BundleRefused, NotFound
 from registry.locks import exclusive
+from registry.sbom import SBOM, write_sbom
 from registry.settings import Settings
 from registry.signing import verify_files
 
@@ -105,7 +106,8 @@ class ModelRegistry:
     def register(self, bundle_folder: Path, *, run_id: str, card: Path | None = None) -> int:
         """Register the signed bundle in a folder as the next version of its product and return the version's number.
 
-        Registering the same bundle of the same run again changes nothing and returns the version it has.
+        Registering the same bundle of the same run again changes nothing and returns the version it has. A bill of
+        materials (`registry.sbom`) is written beside the card and kept with the version.
 
         Parameters
         ----------
@@ -185,6 +187,16 @@ class ModelRegistry:
             raise BundleRefused(f"model card is a {type(card).__name__}, an object is needed", where=str(path))
         return card
 
+    def tag(self, made: ModelVersion, name: str) -> str | None:
+        """Return a tag of the run that made a version; None where it has none or the run is gone."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            value = self.client.get_run(made.run_id).data.tags.get(name)
+        except MlflowException:
+            return None
+        return None if value is None else str(value)
+
     def set_alias(self, product: str, version: int, alias: str = LIVE_ALIAS) -> None:
         """Point an alias at a version. A mirror for MLflow's own tools: the promotion ledger is what counts."""
         client = self.client  # its first use takes the same lock
@@ -220,6 +232,7 @@ class ModelRegistry:
             self._save(bundle, model)
             if card is not None:
                 shutil.copyfile(card, model / CARD)
+            shutil.copyfile(write_sbom(self._settings, bundle.manifest.product, bundle.digest), model / SBOM)
             self.client.log_artifacts(run_id, str(model), artifact_path)
         return f"{run.info.artifact_uri}/{artifact_path}"
 
@@ -236,6 +249,7 @@ class ModelRegistry:
             input_example=example_of(bundle),
             metadata={"product": bundle.manifest.product, "digest": bundle.digest},
         )
+
     def _version(self, product: str, made: Any) -> ModelVersion:
         digest = made.tags["digest"]
         return ModelVersion(

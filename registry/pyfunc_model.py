@@ -6,8 +6,6 @@ installed platform. Our service never goes this way; it loads the bundle itself.
 
 from __future__ import annotations
 
-import json
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +14,27 @@ import pandas as pd
 from mlflow.models import set_model  # noqa: TID253
 
 from registry.answers import answer_of
-from registry.bundle import SIGNATURE, digest_of, parse_bundle, read_files
+from registry.bundle import parse_bundle, read_files
 from registry.encoding import as_row
-from registry.errors import BundleRefused, InvalidRequest
+from registry.errors import InvalidRequest
 from registry.scorer import Scorer
 from registry.settings import Settings
-from registry.signing import VERIFY_KEY, verify_files
+from registry.signing import verify_files
 
 
 class BundleModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow ships no type information we follow
     """A score bundle as an MLflow model."""
 
     def load_context(self, context: Any) -> None:
-        """Verify and load the bundle; the public key is looked for in `ROADRISK_KEYS_DIR`."""
+        """Verify and load the bundle; the public key is looked for in `ROADRISK_KEYS_DIR`.
+
+        Raises
+        ------
+        BundleRefused
+            If the bundle is unsigned, or its digest or signature does not verify.
+        ConfigurationError
+            If there is no public key: nobody scores with what cannot be verified.
+        """
         self._scorer = _verified(Path(context.artifacts["bundle"]), Settings().keys_dir)
 
     def predict(self, model_input: pd.DataFrame) -> pd.DataFrame:
@@ -61,14 +67,7 @@ def score_frame(scorer: Scorer, frame: pd.DataFrame) -> pd.DataFrame:
 
 def _verified(folder: Path, keys_dir: Path) -> Scorer:
     files = read_files(folder)
-    if (keys_dir / VERIFY_KEY).is_file():
-        verify_files(files, keys_dir, where=str(folder))
-    else:
-        # Other people's tools need not have our key: then damage is found and forgery is not, and the log says so.
-        logging.getLogger(__name__).warning("no public key in %s: the bundle's signature was not verified", keys_dir)
-        claim = json.loads(files.get(SIGNATURE, b"{}"))
-        if claim.get("digest") != digest_of(files):
-            raise BundleRefused("bundle does not have the digest that its signature names", where=str(folder))
+    verify_files(files, keys_dir, where=str(folder))
     return Scorer(parse_bundle(files, where=str(folder)))
 
 

@@ -39,6 +39,13 @@ class Settings(BaseSettings):
     clock
         Instant at which the age of a source is counted: the feature snapshot's cut-off, or the wall clock's now. auto is
         snapshot for a simulated province, which ends in the past, and wall for everything else.
+    gate_rules
+        JSON file of thresholds that replace those of `registry.gate_rules`, by product; none by default.
+    cjk_font
+        Font file with Chinese characters for pictures and PDF documents; by default the system's folders are searched.
+    optuna_storage
+        Where parameter searches are kept: sqlite:///FILE, journal:///FILE or postgresql://USER@HOST/DATABASE; an SQLite
+        file in the home when empty. No password belongs into it.
     """
 
     model_config = SettingsConfigDict(env_prefix="ROADRISK_", frozen=True, extra="ignore")
@@ -57,6 +64,9 @@ class Settings(BaseSettings):
     pull_key: SecretStr = SecretStr("")
     push_key: SecretStr = SecretStr("")
     clock: Literal["auto", "snapshot", "wall"] = "auto"
+    optuna_storage: str = ""
+    gate_rules: Path | None = None
+    cjk_font: Path | None = None
 
     @property
     def outbox_dir(self) -> Path:

@@ -56,6 +56,19 @@ class FactorOut(Wording):
     amount: float = Field(description="in the currency; all add up to the pure premium minus the portfolio mean")
 
 
+class LineOut(Wording):
+    """One insurance line: its price and the factors that it is the product of."""
+
+    line: str
+    n_claims: int = Field(description="claims that it was learned from")
+    frequency: float = Field(description="claims per earned year")
+    severity: float = Field(description="amount per claim, large losses cut")
+    pure_premium: float
+    relativity: float
+    large_losses: float = Field(description="amount that large losses add, spread over the line")
+    factors: list[FactorOut]
+
+
 class ContributionOut(Wording):
     """Points of one feature: an exact Shapley value."""
 
@@ -152,6 +165,7 @@ class RecordedAnswer(_Closed):
     factors: list[FactorOut] | None
     factor_rule: Wording | None
     currency: str | None = Field(description="ISO 4217 code of the amounts")
+    lines: list[LineOut] = Field(default_factory=list, description="per insurance line; empty for other products")
     as_of: str = Field(description="cut-off of the inputs, ISO 8601")
     sources: list[SourceOut]
     freshness: list[FreshnessOut] = Field(

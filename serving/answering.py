@@ -16,7 +16,7 @@ from registry.feature_spec import GROUPS
 from registry.products import PRODUCTS, ScoreProduct
 from registry.scale import TIERS, Tier
 from registry.scorer import Explanation, Scorer
-from serving.factors import RULE, factor_table
+from serving.factors import RULE, factor_table, line_tables
 from serving.no_score import known_inputs, no_score_of, source_names
 from serving.reasons import reasons_of
 
@@ -80,7 +80,8 @@ def answer_score(
         answer["warnings"] = _warnings(manifest, inputs.sources, unseen[0], 0.0)
         return Scored(answer, as_encoded(matrix))
     explanation = scorer.explain(matrix)
-    answer |= _score(manifest, explanation, inputs.exposure) | explain_row(manifest, explanation, values)
+    answer |= _score(manifest, explanation, inputs.exposure, values) | explain_row(manifest, explanation, values)
+    answer["lines"] = line_tables(manifest, explanation, answer["answer"])
     clamp = float(explanation.clamp[0])
     answer["warnings"] = _warnings(manifest, inputs.sources, unseen[0], clamp)
     points = dict(zip(manifest.feature_names, explanation.contributions[0].tolist(), strict=True))
@@ -122,18 +123,21 @@ def _head(manifest: Manifest, score_id: str) -> dict[str, Any]:
         "score_id": score_id, "product": manifest.product, "product_name": {"zh": manifest.zh, "en": manifest.en},
         "outcome": {"zh": declared.outcome_zh, "en": declared.outcome_en} if declared else None,
         "score": None, "points": None, "tier": None, "percentile": None, "answer": None, "exposure": None,
-        "no_score": None, "reasons": [], "groups": [], "factors": None, "factor_rule": None, "currency": None, DECOMPOSITION: None,
+        "no_score": None, "reasons": [], "groups": [], "factors": None, "factor_rule": None, "currency": None,
+        "lines": [], DECOMPOSITION: None,
     }
 
 
-def _score(manifest: Manifest, explanation: Explanation, exposure: float | None) -> dict[str, Any]:
+def _score(
+    manifest: Manifest, explanation: Explanation, exposure: float | None, values: Mapping[str, Value]
+) -> dict[str, Any]:
     points = float(explanation.points[0])
     margins = explanation.component_base + explanation.component_contributions[0].sum(axis=1)
     used = exposure if manifest.answer == "rate" else None
     return {
         "score": round(points, 1), "points": points, "tier": _tier(manifest.scale.tier(points)),
         "percentile": round(percentile_of(points, manifest.reference.point_quantiles), 2),
-        "answer": answer_of(manifest, margins.tolist(), exposure=used),
+        "answer": answer_of(manifest, margins.tolist(), exposure=used, inputs=values),
         "exposure": None if used is None else {"value": used, "unit": manifest.exposure_unit},
     }
 

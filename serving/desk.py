@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from serving.live import LiveModels, LiveScorer
 from serving.ports import FeatureSource
 from serving.revision import revision_of
 from serving.schemas import check_features
+
+if TYPE_CHECKING:
+    from serving.shadow import Shadow
 
 COPIED = ("model", "score", "points", "tier", "no_score")
 
@@ -50,6 +53,8 @@ class ScoringDesk:
         Returns the current instant, aware UTC.
     epoch
         Epoch of the key that made the store's pseudonyms.
+    shadow
+        Challengers that score aside what was answered; None where there are none.
     """
 
     models: LiveModels
@@ -57,6 +62,7 @@ class ScoringDesk:
     decisions: DecisionLedger
     clock: Callable[[], datetime]
     epoch: int = 1
+    shadow: Shadow | None = None
 
     def score_entity(self, product_id: str, key: Mapping[str, str], asked: Asked) -> dict[str, Any]:
         """Return the recorded answer for one entity.
@@ -185,9 +191,9 @@ class ScoringDesk:
         self, model: LiveScorer, inputs: OnlineInputs, scored: Scored, asked: Asked, *, supersedes: str | None = None,
         changes: tuple[dict[str, Any], ...] = (), n_changes: int = 0,
     ) -> dict[str, Any]:
-        manifest = model.manifest
+        manifest, at = model.manifest, self.clock()
         self.decisions.record(Decision(
-            score_id=scored.answer["score_id"], request_id=asked.request_id, at=self.clock(), product=manifest.product,
+            score_id=scored.answer["score_id"], request_id=asked.request_id, at=at, product=manifest.product,
             entity_id=inputs.entity_id, as_of=inputs.as_of, model_version=model.version, digest=model.scorer.digest,
             inputs={name: inputs.values[name] for name in manifest.feature_names}, encoded=scored.encoded,
             exposure=inputs.exposure, answer=scored.recorded_answer, base=scored.base, clamp=scored.clamp,
@@ -195,6 +201,8 @@ class ScoringDesk:
             latency_ms=round((time.perf_counter() - asked.started) * 1000, 3), related=dict(inputs.related),
             supersedes=supersedes, changes=changes, n_changes=n_changes, epoch=self.epoch,
         ))
+        if self.shadow is not None:
+            self.shadow.offer(model, inputs, scored, at)
         return scored.answer
 
 

@@ -15,6 +15,7 @@ Ang, "The LMDI approach to decomposition analysis: a practical guide", Energy Po
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from registry.bundle import Manifest
@@ -30,26 +31,50 @@ RULE: Final = {
 
 
 def factor_table(manifest: Manifest, explanation: Explanation, row: int = 0) -> list[dict[str, Any]]:
-    """Return the factors of one row, base first, then groups by strength.
+    """Return the factors of one row in the score's own line, base first, then groups by strength.
 
     Each has `group`, `zh`, `en`, `factor`, `frequency_factor`, `severity_factor` and `amount` in the bundle's currency.
     The base's frequency and severity factors are absolute (claims per year, money per claim); the others are relative.
     """
-    names = [component.name for component in manifest.components]
-    logs: dict[str, dict[str, float]] = {}
+    return _table(manifest, explanation, row, ("frequency", "severity"), manifest.reference.mean_answer)
+
+
+def line_tables(manifest: Manifest, explanation: Explanation, quantities: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Return every insurance line with its price and its factors; empty for a bundle that prices one line without a name.
+
+    Parameters
+    ----------
+    quantities
+        The answer by name, as `registry.answers.answer_of` gives it.
+    """
+    tables = []
+    for line in manifest.lines:
+        ending = "" if line.frequency == "frequency" else f"_{line.id}"
+        names = ("frequency", "severity", "pure_premium", "relativity", "large_losses")
+        tables.append({
+            "line": line.id, "zh": line.zh, "en": line.en, "n_claims": line.n_claims,
+            **{name: quantities[name + ending] for name in names},
+            "factors": _table(manifest, explanation, 0, (line.frequency, line.severity), line.mean_answer),
+        })
+    return tables
+
+
+def _table(
+    manifest: Manifest, explanation: Explanation, row: int, names: tuple[str, str], mean: float
+) -> list[dict[str, Any]]:
+    positions = [[component.name for component in manifest.components].index(name) for name in names]
+    logs: dict[str, list[float]] = {}
     for j, feature in enumerate(manifest.features):
-        group = logs.setdefault(feature.group, dict.fromkeys(names, 0.0))
-        for k, name in enumerate(names):
-            group[name] += float(explanation.component_contributions[row, k, j])
-    base = dict(zip(names, explanation.component_base.tolist(), strict=True))
-    mean = manifest.reference.mean_answer
-    base_log = sum(base.values()) - math.log(mean)
-    relativity_log = base_log + sum(sum(group.values()) for group in logs.values())
-    scale = mean * logarithmic_mean_to_one(relativity_log)
-    ordered = sorted(logs, key=lambda name: -abs(sum(logs[name].values())))
+        group = logs.setdefault(feature.group, [0.0, 0.0])
+        for part, k in enumerate(positions):
+            group[part] += float(explanation.component_contributions[row, k, j])
+    base = [float(explanation.component_base[k]) for k in positions]
+    base_log = sum(base) - math.log(mean)
+    scale = mean * logarithmic_mean_to_one(base_log + sum(map(sum, logs.values())))
+    ordered = sorted(logs, key=lambda name: -abs(sum(logs[name])))
     return [
         _line(BASE, base, base_log, scale),
-        *(_line((name, *GROUPS[name]), logs[name], sum(logs[name].values()), scale) for name in ordered),
+        *(_line((name, *GROUPS[name]), logs[name], sum(logs[name]), scale) for name in ordered),
     ]
 
 
@@ -58,8 +83,10 @@ def logarithmic_mean_to_one(log_ratio: float) -> float:
     return math.expm1(log_ratio) / log_ratio if log_ratio else 1.0
 
 
-def _line(group: tuple[str, str, str], logs: dict[str, float], log_factor: float, scale: float) -> dict[str, Any]:
+def _line(group: tuple[str, str, str], logs: Sequence[float], log_factor: float, scale: float) -> dict[str, Any]:
     line: dict[str, Any] = dict(zip(("group", "zh", "en"), group, strict=True))
-    line["factor"] = math.exp(log_factor)
-    line |= {f"{name}_factor": math.exp(value) for name, value in logs.items()}
-    return {**line, "amount": scale * log_factor}
+    frequency, severity = map(math.exp, logs)
+    return line | {
+        "factor": math.exp(log_factor), "frequency_factor": frequency, "severity_factor": severity,
+        "amount": scale * log_factor,
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +18,7 @@ from registry.settings import Settings
 from serving.desk import ScoringDesk
 from serving.live import LiveModels, check_live, load_live
 from serving.ports import FeatureSource
+from serving.shadow import open_shadow
 
 if TYPE_CHECKING:
     from registry.promotion import LiveModel
@@ -79,8 +81,8 @@ def check_start(settings: Settings) -> dict[str, LiveModel]:
 
 
 def open_desk(settings: Settings) -> ScoringDesk:
-    """Return a scoring desk of a worker, warmed up; what is alive by then is left to no collector."""
-    desk = make_desk(settings)
+    """Return a scoring desk of a worker, warmed up, with its challengers; what is alive by then is left to no collector."""
+    desk = replace(make_desk(settings), shadow=open_shadow(settings))
     desk.warm_up()
     gc.collect()
     gc.freeze()

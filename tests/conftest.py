@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from registry.settings import Settings
@@ -28,3 +30,13 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     take_in(settings)
     load(settings)
     return settings
+
+
+@pytest.fixture(scope="session")
+def registered_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three versions of one product with cards and evidence and a fourth without a card; whoever changes something copies it."""
+    from tests.lib.registered import registered
+
+    folder = tmp_path_factory.mktemp("registered")
+    registered(folder, versions=4, without_card=(4,), tags={"trained_by": "赵工"})
+    return folder

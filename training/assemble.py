@@ -13,6 +13,7 @@ from registry.answers import expit
 from registry.bundle import (
     Component,
     Golden,
+    Line,
     Manifest,
     ManifestFeature,
     Provenance,
@@ -20,11 +21,14 @@ from registry.bundle import (
     ScoreBundle,
     make_bundle,
 )
+from registry.codes import CODE_LISTS
 from registry.encoding import OTHER_CODE, Matrix
 from registry.errors import TrainingError
 from registry.scale import POINTS_MAX, POINTS_MIN, ScoreScale
-from training.fit import FittedScore
+from training.fit import FittedComponent, FittedScore
+from training.matrix import outcome
 from training.splits import TEST, TRAIN, VALID
+from training.task import LineTask
 
 GOLDEN_ROWS: Final = 8
 LIBRARIES: Final = ("lightgbm", "numpy", "pandas", "scikit-learn")
@@ -55,32 +59,61 @@ def assemble(fitted: FittedScore, *, snapshot: str, data_cut: str | None = None)
 def _manifest(fitted: FittedScore, snapshot: str, data_cut: str | None) -> Manifest:
     task = fitted.task
     rows = fitted.data.fitted_rows
-    reference_margin = float(fitted.margin[rows].mean())
-    points = _points(fitted.margin[rows], reference_margin)
+    # Out of fold: a booster's margins on rows that it was fitted on are wider spread than those on rows to come.
+    margin = fitted.honest_margins[rows] @ fitted.weights
+    reference_margin = float(margin.mean())
+    points = _points(margin, reference_margin)
     train_window = _window(fitted, TRAIN)
     return Manifest(
         product=task.id, zh=task.zh, en=task.en, entity=task.entity, answer=task.answer,
         exposure_unit=task.exposure_unit, currency=task.currency, horizon_d=task.horizon_d,
         features=tuple(ManifestFeature.of(feature) for feature in task.features),
-        components=tuple(
-            Component(
-                name=c.task.name, objective=c.task.objective, weight=c.task.score_weight, slope=c.slope,
-                intercept=c.intercept, horizon_d=c.task.horizon_d, n_trees=c.n_trees,
-            )
-            for c in fitted.components
-        ),
+        components=tuple(map(_component, fitted.components)),
         cut_points=cut_points(points, task.tier_shares),
         reference=Reference(
             n_rows=int(rows.sum()), mean_margin=reference_margin, mean_answer=_mean_answer(fitted),
             point_quantiles=_ascending(np.quantile(points, np.linspace(0, 1, 101))), medians=_medians(fitted),
         ),
-        provenance=Provenance(
-            data_cut=data_cut or max(train_window[1], _window(fitted, VALID)[1]),
-            train_window=train_window, valid_window=_window(fitted, VALID), test_window=_window(fitted, TEST),
-            snapshot=snapshot, seed=fitted.seed, simulated=task.simulated,
-            parameters={c.task.name: dict(c.parameters) for c in fitted.components},
-            libraries={name: version(name) for name in LIBRARIES} | {"python": platform.python_version()},
-        ),
+        provenance=_provenance(fitted, snapshot, data_cut or max(train_window[1], _window(fitted, VALID)[1])),
+        lines=tuple(_line(fitted, line) for line in task.lines), band=task.band, service=task.service,
+    )
+
+
+def _component(fitted: FittedComponent) -> Component:
+    task = fitted.task
+    return Component(
+        name=task.name, objective=task.objective, weight=task.score_weight, slope=fitted.slope,
+        intercept=fitted.intercept, horizon_d=task.horizon_d, n_trees=fitted.n_trees, dispersion=fitted.dispersion,
+        line=task.line, cause=task.cause,
+    )
+
+
+def _provenance(fitted: FittedScore, snapshot: str, data_cut: str) -> Provenance:
+    return Provenance(
+        data_cut=data_cut, train_window=_window(fitted, TRAIN), valid_window=_window(fitted, VALID),
+        test_window=_window(fitted, TEST), snapshot=snapshot, seed=fitted.seed, simulated=fitted.task.simulated,
+        parameters={c.task.name: {**c.parameters, "members": fitted.task.members} for c in fitted.components},
+        libraries={name: version(name) for name in LIBRARIES} | {"python": platform.python_version()},
+    )
+
+
+def _line(fitted: FittedScore, line: LineTask) -> Line:
+    """Return what the reference population says of a line: its mean cost, and what large losses add to it."""
+    rows = fitted.data.fitted_rows
+    frame = fitted.data.frame.loc[rows]
+    exposure, amount, full = (
+        frame[name].to_numpy(dtype=np.float64, na_value=0.0) for name in (line.exposure, line.amount, line.amount_full)
+    )
+    names = [c.task.name for c in fitted.components]
+    frequency, severity = names.index(line.frequency), names.index(line.severity)
+    predicted = np.exp(fitted.honest_margins[rows][:, [frequency, severity]].sum(axis=1))
+    claims = outcome(fitted.components[frequency].task, fitted.data.frame)
+    zh, en = CODE_LISTS["insurance_line"].codes[line.id]
+    return Line(
+        id=line.id, zh=zh, en=en, frequency=line.frequency, severity=line.severity,
+        mean_answer=float(np.average(predicted, weights=exposure)), large_loss=line.large_loss,
+        large_loss_factor=float(full.sum() / amount.sum()),
+        n_claims=round(float((claims.label * claims.weight)[rows].sum())),
     )
 
 
@@ -115,7 +148,7 @@ def _ascending(values: Matrix) -> tuple[float, ...]:
 def _mean_answer(fitted: FittedScore) -> float:
     """Return the exposure-weighted mean answer of the reference population."""
     task, rows = fitted.task, fitted.data.fitted_rows
-    margins = fitted.component_margins[rows]
+    margins = fitted.honest_margins[rows][:, fitted.weights != 0]
     match task.answer:
         case "rate" | "pure_premium":
             answers = np.exp(margins.sum(axis=1))

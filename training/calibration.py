@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+import pandas as pd
 
 from registry.bundle import Objective
 from registry.encoding import Matrix
 from training.fit import FittedComponent, FittedScore
-from training.matrix import outcome
+from training.matrix import Mask, Outcome, outcome
 from training.metrics import inverse_link, mean_deviance
 from training.splits import TEST, VALID
 
@@ -37,21 +38,52 @@ class Affine:
 def calibrate(fitted: FittedScore) -> tuple[FittedScore, tuple[Affine, ...]]:
     """Return the score with calibrated components.
 
-    Slope and intercept are fitted on the validation fold. For log links the intercept is then moved so that over
-    train and valid together the predicted total equals the observed total (the balance property of insurance pricing).
+    Slope and intercept are fitted on margins of boosters that have not seen the row's group: on the validation fold of a
+    task with one member, on all development rows of a cross-fitted one. For log links the intercept is then moved so that
+    over train and valid together the predicted total equals the observed total (the balance property of insurance
+    pricing). The dispersion is that of the same margins.
     """
     components, reports = [], []
     for k, component in enumerate(fitted.components):
         target = outcome(component.task, fitted.data.frame)
-        valid = target.used & fitted.data.in_fold(VALID)
         both = target.used & fitted.data.fitted_rows
+        unseen = both if fitted.task.members > 1 else target.used & fitted.data.in_fold(VALID)
         objective, power, raw = component.task.objective, component.task.tweedie_power, fitted.raw[:, k]
-        affine = fit_affine(objective, raw[valid], target.label[valid], target.weight[valid], power=power)
+        honest = fitted.out_of_fold[:, k]
+        affine = fit_affine(objective, honest[unseen], target.label[unseen], target.weight[unseen], power=power)
+        spread = dispersion(fitted, component, affine, target, unseen, honest)
         if objective != "binary":
             affine = balanced(affine, raw[both], target.label[both], target.weight[both])
-        components.append(replace(component, slope=affine.slope, intercept=affine.intercept))
+        components.append(replace(
+            component, slope=affine.slope, intercept=affine.intercept, dispersion=spread
+        ))
         reports.append(affine)
     return replace(fitted, components=tuple(components)), tuple(reports)
+
+
+def dispersion(
+    fitted: FittedScore, component: FittedComponent, affine: Affine, target: Outcome, rows: Mask, raw: Matrix
+) -> float | None:
+    """Return the squared coefficient of variation of the true rate between units that are predicted alike.
+
+    With counts N and expectations M of a unit over all its rows, ``N | theta ~ Poisson(theta M)``, ``E theta = 1`` and
+    ``Var theta = d``: then ``Var N = M + d M**2``, and the estimate is ``sum((N - M)**2 - M) / sum(M**2)``, not below 0.
+    None for a severity, whose amounts say nothing about a unit's mean, and for a task that names no unit.
+
+    References
+    ----------
+    Buehlmann and Straub, "Glaubwuerdigkeit fuer Schadensaetze", 1970; Kaas et al., "Modern Actuarial Risk Theory", 2008,
+    section 8.4 (the structure parameter by the method of moments).
+    """
+    unit = fitted.task.unit
+    if unit is None or component.task.objective not in ("poisson", "binary"):
+        return None
+    codes, _ = pd.factorize(fitted.data.frame.loc[rows, unit])
+    mean = inverse_link(component.task.objective, affine.slope * raw[rows] + affine.intercept)
+    observed = np.bincount(codes, target.weight[rows] * target.label[rows]).astype(np.float64)
+    predicted = np.bincount(codes, target.weight[rows] * mean).astype(np.float64)
+    expected = predicted * (observed.sum() / predicted.sum())
+    return float(max(0.0, ((observed - expected) ** 2 - expected).sum() / (expected**2).sum()))
 
 
 def fit_affine(
@@ -187,11 +219,11 @@ def isotonic_gain(fitted: FittedScore, component: FittedComponent) -> float | No
     if not test.any() or not (target.label[test] > 0).any():
         return None
     objective, power = component.task.objective, component.task.tweedie_power
-    affine = inverse_link(objective, fitted.component_margins[:, k])
+    affine = inverse_link(objective, fitted.component_margins[:, k])  # test rows, which no booster has seen
     # A pool of valid rows without an event would predict zero, whose deviance is infinite: keep a floor.
     floor = 1e-3 * float(np.average(target.label[valid], weights=target.weight[valid]))
     isotonic = IsotonicRegression(out_of_bounds="clip", y_min=floor, y_max=1 - 1e-6 if objective == "binary" else None)
-    isotonic.fit(fitted.raw[valid, k], target.label[valid], sample_weight=target.weight[valid])
+    isotonic.fit(fitted.out_of_fold[valid, k], target.label[valid], sample_weight=target.weight[valid])
     bent = isotonic.predict(fitted.raw[test, k])
     before = mean_deviance(objective, target.label[test], affine[test], target.weight[test], power=power)
     after = mean_deviance(objective, target.label[test], bent, target.weight[test], power=power)

@@ -1,5 +1,8 @@
 """The model card: what a score is for, what it was trained on, how good it is, and where it must not be trusted.
 
+`make_card` gathers the facts at training; `training.cards` words them and writes them as Markdown, HTML and PDF in Chinese and
+English, then and again whenever something more has been found out about the version.
+
 References
 ----------
 Mitchell et al., "Model Cards for Model Reporting", FAT* 2019.
@@ -7,15 +10,19 @@ Mitchell et al., "Model Cards for Model Reporting", FAT* 2019.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from registry.bundle import ScoreBundle, canonical_json
+from registry.code_version import code_digest, code_version, environment
 from training.calibration import Affine
+from training.cards.tongue import LANGUAGES, Language
 from training.evaluation import Figures, headline
 from training.fit import FittedScore
-from training.pictures import draw_pictures, global_importance
+from training.pictures.contributions import Sample, explained, write_sample
+from training.pictures.curves import curves_of
 
 Card = dict[str, Any]
 
@@ -23,11 +30,13 @@ SIMULATED = (
     "The rows come from the simulated province, not from Jiangxi. The figures show that the method works on data built "
     "like these; they are no statement about real carriers, vehicles or drivers."
 )
+SAMPLE = "sample"
+"""Held beside the other facts in memory and in a file of its own on disk: a thousand numbers that only pictures need."""
 
 
 def make_card(
     fitted: FittedScore, bundle: ScoreBundle, figures: Figures, affine: Sequence[Affine],
-    isotonic: Sequence[float | None],
+    isotonic: Sequence[float | None], *, record: Mapping[str, Any] | None = None, threads: int = 1,
 ) -> Card:
     """Return the card as plain JSON values.
 
@@ -39,8 +48,13 @@ def make_card(
         Result of `training.evaluation.evaluate`.
     affine, isotonic
         Calibration of each component, and the share of test deviance that isotonic calibration would save.
+    record
+        What `training.cards.whole.snapshot_record` gives: hashes of warehouse and feature tables behind the snapshot.
+    threads
+        Threads for the explanations; the result does not depend on them.
     """
     task, manifest = fitted.task, bundle.manifest
+    importance, sample = explained(fitted, bundle, threads=threads)
     return {
         "product": task.id, "zh": task.zh, "en": task.en, "digest": bundle.digest,
         "purpose": task.purpose or f"{task.en}: a risk score of a {task.entity}",
@@ -49,6 +63,7 @@ def make_card(
             "simulated": task.simulated, "statement": SIMULATED if task.simulated else "",
             "snapshot": manifest.provenance.snapshot, "data_cut": manifest.provenance.data_cut,
             "rows": {fold: int(fitted.data.in_fold(fold).sum()) for fold in ("train", "valid", "test")},
+            "record": dict(record or {}),
         },
         "windows": {
             "train": manifest.provenance.train_window, "valid": manifest.provenance.valid_window,
@@ -61,6 +76,7 @@ def make_card(
             }
             for f in manifest.features
         ],
+        "features_digest": features_digest(bundle),
         "metrics": headline(figures),
         "evaluation": figures,
         "calibration": [
@@ -70,96 +86,46 @@ def make_card(
             }
             for component, one, gain in zip(fitted.components, affine, isotonic, strict=True)
         ],
-        "importance": global_importance(fitted, bundle),
+        "curves": curves_of(fitted, bundle),
+        "importance": importance,
         "limits": [*task.limits, *([SIMULATED] if task.simulated else [])],
         "seed": manifest.provenance.seed, "libraries": manifest.provenance.libraries,
+        "code": {"version": code_version(), "digest": code_digest()}, "environment": environment(),
+        SAMPLE: sample,
     }
 
 
-def save_card(card: Card, figures: Figures, folder: Path) -> Path:
-    """Write `card.json`, `card.md` and pictures into a folder; return the folder."""
+def features_digest(bundle: ScoreBundle) -> str:
+    """Return SHA-256 over the definitions of the inputs as the bundle declares them, in their order."""
+    return hashlib.sha256(canonical_json([f.model_dump(mode="json") for f in bundle.manifest.features])).hexdigest()
+
+
+def save_card(
+    card: Card, figures: Figures, folder: Path, *, font: Path | None = None, languages: Sequence[Language] = LANGUAGES,
+    documents: bool = True,
+) -> Path:
+    """Write `card.json`, the sample behind the pictures, pictures and documents into a folder; return the folder.
+
+    Parameters
+    ----------
+    figures
+        What the card's numbers came from; they are in the card already.
+    font
+        `Settings.cjk_font`; by default the system's folders are searched.
+    languages
+        Chinese first; `card.md` holds one after the other.
+    documents
+        False writes the facts alone; `roadrisk card` makes the documents of them at any time.
+    """
+    from training.cards.render import write_documents
+
+    del figures
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = draw_pictures(card, figures, folder)
-    (folder / "card.json").write_bytes(canonical_json(card))
-    (folder / "card.md").write_text(render_card(card, pictures=pictures), encoding="utf-8")
+    facts = {name: value for name, value in card.items() if name != SAMPLE}
+    (folder / "card.json").write_bytes(canonical_json(facts))
+    sample = card.get(SAMPLE)
+    if isinstance(sample, Sample):
+        write_sample(sample, folder)
+    if documents:
+        write_documents(facts, folder, folder, languages=languages, font=font)
     return folder
-
-
-def render_card(card: Card, *, pictures: Sequence[str] = ()) -> str:
-    """Return the card as Markdown; `pictures` are file names beside it."""
-    parts = [
-        f"# {card['zh']} / {card['en']}",
-        f"Model card of `{card['product']}`, digest `{card['digest'][:16]}`, seed {card['seed']}.",
-        "## Purpose", card["purpose"], f"Predicted outcome: {card['outcome']}." if card["outcome"] else "",
-        "## Data", *_data(card),
-        "## Inputs", _table(
-            ("input", "中文", "meaning", "group", "unit", "direction"),
-            [(f"`{f['name']}`", f["zh"], f["en"], f["group"], f["unit"], _direction(f)) for f in card["features"]],
-        ),
-        "## Performance", *_performance(card),
-        "## Calibration", _table(
-            ("component", "trees", "slope", "intercept", "how", "isotonic would save"),
-            [
-                (c["component"], c["n_trees"], _number(c["slope"]), _number(c["intercept"]), c["reason"],
-                 _percent(c["isotonic_would_save"]))
-                for c in card["calibration"]
-            ],
-        ),
-        *[f"![{name}]({name})" for name in pictures],
-        "## Limits", "\n".join(f"- {text}" for text in card["limits"]) or "- none stated",
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _data(card: Card) -> list[str]:
-    data, windows = card["data"], card["windows"]
-    rows = [
-        (fold, data["rows"][fold], windows[fold][0] or "-", windows[fold][1] or "-")
-        for fold in ("train", "valid", "test")
-    ]
-    statement = [f"**Simulated.** {data['statement']}"] if data["simulated"] else ["Real data."]
-    return [*statement, f"Snapshot `{data['snapshot'][:16]}`.", _table(("fold", "rows", "from", "to"), rows)]
-
-
-def _performance(card: Card) -> list[str]:
-    figures = card["evaluation"]
-    sections = dict(figures["components"]) | ({"score": figures["score"]} if "score" in figures else {})
-    texts = []
-    for name, folds in sections.items():
-        measures = [key for key, value in next(iter(folds.values()), {}).items() if isinstance(value, float)]
-        intervals = folds.get("test", {}).get("intervals", {})
-        rows = [
-            (measure, *(_number(folds.get(fold, {}).get(measure)) for fold in ("train", "valid", "test")),
-             _interval(intervals.get(measure)))
-            for measure in measures
-        ]
-        texts += [f"### {name}", _table(("measure", "train", "valid", "test", "95 % interval (test)"), rows)]
-        baselines = folds.get("test", {}).get("baselines", {})
-        if baselines:
-            texts.append(_table(
-                ("baseline", "deviance (test)", "saved by the score"),
-                [(key, _number(b["deviance"]), _percent(b["saved_by_score"])) for key, b in baselines.items()],
-            ))
-    return texts
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
-    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
-    return "\n".join(lines)
-
-
-def _direction(feature: dict[str, Any]) -> str:
-    return {1: "rises", -1: "falls", 0: "free"}[feature["monotone"]]
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.5g}"
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2%}"
-
-
-def _interval(pair: Sequence[float] | None) -> str:
-    return "-" if not pair else f"{pair[0]:.5g} to {pair[1]:.5g}"

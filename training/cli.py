@@ -19,11 +19,12 @@ if TYPE_CHECKING:
               help="Trials of the parameter search per component; 0 takes the declared parameters.")
 @click.option("--timeout", "timeout_s", type=click.FloatRange(min=1), default=None,
               help="Seconds after which the search begins no further trial.")
+@click.option("--tuned", is_flag=True, help="Take the parameters that `roadrisk tune` kept.")
 @click.option("--seed", type=int, default=None, help="Seed; by default ROADRISK_SEED.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--dry-run", is_flag=True, help="Say what would be trained on which rows, and write nothing.")
 def train(
-    product: str, trials: int, timeout_s: float | None, seed: int | None, as_json: bool, dry_run: bool
+    product: str, trials: int, timeout_s: float | None, tuned: bool, seed: int | None, as_json: bool, dry_run: bool
 ) -> None:
     """Train PRODUCT, or all products: fit, calibrate, sign a bundle, write a card, track and register it.
 
@@ -36,21 +37,26 @@ def train(
     wait_passively()
     settings = Settings()
     chosen = list(PRODUCTS) if product == "all" else [product]
-    results = [_dry(name, settings) if dry_run else _train(name, settings, trials, timeout_s, seed) for name in chosen]
+    results = [
+        _dry(name, settings) if dry_run else _train(name, settings, trials, timeout_s, seed, tuned=tuned) for name in chosen
+    ]
     emit({"trained": [] if dry_run else results, "planned": results if dry_run else []}, as_json, _render)
 
 
 def _train(
-    product: str, settings: Settings, trials: int, timeout_s: float | None, seed: int | None
+    product: str, settings: Settings, trials: int, timeout_s: float | None, seed: int | None, *, tuned: bool
 ) -> dict[str, Any]:
-    from training.pipeline import summary, train_product
+    from training.pipeline import summary, train_product, with_parameters
     from training.products import task_for, training_frame
+    from training.tuning.stored import stored_parameters
 
+    task = task_for(product, settings)
+    if tuned:
+        task = with_parameters(task, stored_parameters(settings, product))
     with progress(f"train {product}") as tell:
         frame, snapshot = training_frame(product, settings)
         trained = train_product(
-            task_for(product, settings), frame, settings=settings, snapshot=snapshot, progress=tell, trials=trials,
-            timeout_s=timeout_s, seed=seed,
+            task, frame, settings=settings, snapshot=snapshot, progress=tell, trials=trials, timeout_s=timeout_s, seed=seed
         )
     return summary(trained)
 

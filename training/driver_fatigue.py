@@ -6,8 +6,9 @@ from typing import Final
 
 from features.build import TIMESTAMP
 from features.driver_fatigue import PRODUCT
-from registry.entities import ENTERPRISE
+from registry.entities import ENTERPRISE, VEHICLE
 from registry.products import DRIVER_FATIGUE
+from training.fit import CAUTIOUS
 from training.product import ProductTraining
 from training.task import ComponentTask, TrainingTask
 from training.windows import Windows
@@ -16,7 +17,12 @@ TRAINING: Final = ProductTraining(
     task=TrainingTask.of_product(
         DRIVER_FATIGUE,
         features=PRODUCT.features,
-        components=(ComponentTask(name="event", objective="binary", target="fatigue_event"),),
+        components=(ComponentTask(
+            name="event", objective="binary", target="fatigue_event",
+            parameters={**CAUTIOUS, "learning_rate": 0.04, "min_data_in_leaf": 500, "lambda_l2": 20.0},
+        ),),
+        members=4,
+        unit=VEHICLE.id_column,
         group=ENTERPRISE.id_column,
         time=TIMESTAMP,
         baseline="duty_cont_drive_h",
@@ -27,6 +33,5 @@ TRAINING: Final = ProductTraining(
             "No health data are used.",
         ),
     ),
-    windows=Windows(test_d=15, embargo_d=1),
-    max_rows=150_000,
+    windows=Windows(test_d=15, embargo_d=1, valid_d=20),
 )

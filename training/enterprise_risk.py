@@ -8,6 +8,7 @@ from features.build import TIMESTAMP
 from features.enterprise_risk import HORIZON_D, PRODUCT
 from registry.entities import ENTERPRISE
 from registry.products import ENTERPRISE_RISK
+from training.fit import CAUTIOUS
 from training.product import ProductTraining
 from training.task import ComponentTask, TrainingTask
 from training.windows import Windows
@@ -17,8 +18,13 @@ TRAINING: Final = ProductTraining(
         ENTERPRISE_RISK,
         features=PRODUCT.features,
         components=(
-            ComponentTask(name="events", objective="poisson", target="n_events", exposure="exposure_vehicle_year"),
+            ComponentTask(
+                name="events", objective="poisson", target="n_events", exposure="exposure_vehicle_year",
+                parameters={**CAUTIOUS, "num_leaves": 12, "max_depth": 4, "min_data_in_leaf": 200},
+            ),
         ),
+        members=4,
+        unit=ENTERPRISE.id_column,
         group=ENTERPRISE.id_column,
         time=TIMESTAMP,
         baseline="distance_km_per_vehicle_30d",
@@ -30,5 +36,5 @@ TRAINING: Final = ProductTraining(
         ),
     ),
     # Test holds the two newest monthly cut-offs.
-    windows=Windows(test_d=35, embargo_d=HORIZON_D),
+    windows=Windows(test_d=35, embargo_d=HORIZON_D, valid_d=100),
 )

@@ -46,7 +46,9 @@ def evaluate(data: TrainingData, component_margins: Matrix, *, seed: int, replic
     }
     figures: Figures = {"components": components}
     if data.task.answer == "pure_premium" and data.task.amount is not None:
-        figures["score"] = _premium(data, component_margins.sum(axis=1), seed, replicates)
+        # Components of other lines have no weight in the score.
+        weights = np.array([component.score_weight for component in data.task.components])
+        figures["score"] = _premium(data, component_margins @ weights, seed, replicates)
     return figures
 
 

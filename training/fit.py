@@ -1,24 +1,29 @@
-"""Fit the boosters of a score: native LightGBM, deterministic, stopped early on the validation fold alone."""
+"""Fit the boosters of a score: native LightGBM, deterministic, stopped early on the validation period alone."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from registry.encoding import Matrix
 from registry.errors import TrainingError
 from registry.output import ProgressCallback
-from training.matrix import Outcome, TrainingData, outcome, prepare
+from training.matrix import Mask, Outcome, TrainingData, outcome, prepare
+from training.members import mean_of_texts, member_of
 from training.splits import TRAIN, VALID
 from training.task import ComponentTask, TrainingTask
 
 MAX_TREES: Final = 1000
 PATIENCE: Final = 50
+LEAST_EVENTS: Final = 200
+"""A member whose part of the validation period holds fewer events stops on all its own development rows: with some 50
+events, the best number of trees is mostly chance. [A]"""
 
 DEFAULTS: Final[dict[str, Any]] = {
     "learning_rate": 0.05,
@@ -31,12 +36,36 @@ DEFAULTS: Final[dict[str, Any]] = {
     "cat_l2": 10.0,
     "max_bin": 255,
 }
+CAUTIOUS: Final[dict[str, Any]] = {
+    "learning_rate": 0.03, "num_leaves": 8, "max_depth": 3, "min_data_in_leaf": 300, "lambda_l2": 10.0,
+    "feature_fraction": 0.3, "bagging_fraction": 0.7, "bagging_freq": 1, "max_bin": 63,
+}
+"""For rare outcomes on a hundred inputs that say much the same: many small trees, each on some of the inputs and rows."""
 METRIC: Final = {"binary": "binary_logloss", "poisson": "poisson", "gamma": "gamma_deviance", "tweedie": "tweedie"}
 
 
 @dataclass(frozen=True)
 class FittedComponent:
-    """One trained booster and its affine calibration ``slope * raw + intercept``."""
+    """One trained booster, or the mean of several, and its affine calibration ``slope * raw + intercept``.
+
+    Parameters
+    ----------
+    task
+        What was trained.
+    text
+        LightGBM model text.
+    n_trees
+        Trees in it, of all members together.
+    best_score
+        Loss on the validation fold at the best iteration, mean over members.
+    parameters
+        LightGBM parameters.
+    slope, intercept
+        Calibration.
+    dispersion
+        Variance of the true rate between scored units around its prediction, as a square of the coefficient of variation;
+        None where it is not estimated.
+    """
 
     task: ComponentTask
     text: str
@@ -45,6 +74,7 @@ class FittedComponent:
     parameters: Mapping[str, Any]
     slope: float = 1.0
     intercept: float = 0.0
+    dispersion: float | None = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +88,11 @@ class FittedScore:
     components
         In the order of the task.
     raw
-        (n, n_components) raw margins on every row of the frame.
+        (n, n_components) raw margins of the saved boosters on every row of the frame.
+    out_of_fold
+        (n, n_components) raw margins of a booster that has not seen the row's group. Equal to `raw` where no booster has
+        seen it: on test, and on valid of a task with one member. Train rows of such a task have no honest margin; theirs
+        are those of `raw`.
     seed
         Seed of everything random.
     """
@@ -66,6 +100,7 @@ class FittedScore:
     data: TrainingData
     components: tuple[FittedComponent, ...]
     raw: Matrix
+    out_of_fold: Matrix
     seed: int
 
     @property
@@ -75,14 +110,24 @@ class FittedScore:
 
     @property
     def component_margins(self) -> Matrix:
-        """(n, n_components) calibrated margins."""
+        """(n, n_components) calibrated margins of the saved boosters."""
         return self.raw * [c.slope for c in self.components] + [c.intercept for c in self.components]
 
     @property
+    def honest_margins(self) -> Matrix:
+        """(n, n_components) calibrated margins out of fold."""
+        return self.out_of_fold * [c.slope for c in self.components] + [c.intercept for c in self.components]
+
+    @property
     def margin(self) -> Matrix:
-        """(n,) margins of the score."""
-        margin: Matrix = self.component_margins @ np.array([c.task.score_weight for c in self.components])
+        """(n,) margins of the score, of the saved boosters."""
+        margin: Matrix = self.component_margins @ self.weights
         return margin
+
+    @property
+    def weights(self) -> Matrix:
+        """(n_components,) weights of the components in the score's margin."""
+        return np.array([c.task.score_weight for c in self.components])
 
 
 def fit_score(
@@ -112,27 +157,58 @@ def fit_score(
         If the frame does not hold what the task needs, or LightGBM refuses it.
     """
     data = prepare(task, frame)
-    fitted, raw = [], []
+    fitted, raw, honest = [], [], []
     for position, component in enumerate(task.components):
         tell = _within(progress, position, len(task.components))
-        one, margins = fit_component(data, component, seed, threads, tell, parameters)
+        one, margins, out_of_fold = fit_members(data, component, seed, threads, tell, parameters)
         fitted.append(one)
         raw.append(margins)
-    return FittedScore(data, tuple(fitted), np.column_stack(raw), seed)
+        honest.append(out_of_fold)
+    return FittedScore(data, tuple(fitted), np.column_stack(raw), np.column_stack(honest), seed)
+
+
+def fit_members(
+    data: TrainingData, component: ComponentTask, seed: int, threads: int, progress: ProgressCallback | None = None,
+    parameters: Mapping[str, Any] | None = None,
+) -> tuple[FittedComponent, Matrix, Matrix]:
+    """Fit every member of one component; return their mean, its (n,) raw margins, and the (n,) margins out of fold."""
+    count = data.task.members
+    if count == 1:
+        one, margins = fit_component(data, component, seed, threads, progress, parameters)
+        return one, margins, margins
+    blind = blind_member(data, seed)
+    fitted, honest = [], np.zeros(len(data.frame))
+    for member in range(count):
+        tell = _within(progress, member, count)
+        one, margins = fit_component(data, component, seed, threads, tell, parameters, member=member)
+        fitted.append(one)
+        honest = np.where(data.fitted_rows & (blind == member), margins, honest)
+    text = mean_of_texts([one.text for one in fitted])
+    raw = _predict(text, data, threads)
+    mean = replace(
+        fitted[0], text=text, n_trees=sum(one.n_trees for one in fitted),
+        best_score=float(np.mean([one.best_score for one in fitted])),
+    )
+    return mean, raw, np.where(data.fitted_rows, honest, raw)
 
 
 def fit_component(
     data: TrainingData, component: ComponentTask, seed: int, threads: int, progress: ProgressCallback | None = None,
-    parameters: Mapping[str, Any] | None = None, callbacks: tuple[Callable[..., None], ...] = (),
+    parameters: Mapping[str, Any] | None = None, callbacks: tuple[Callable[..., None], ...] = (), member: int = 0,
 ) -> tuple[FittedComponent, Matrix]:
-    """Fit one component; return it with its (n,) raw margins on every row."""
+    """Fit one booster of a component; return it with its (n,) raw margins on every row.
+
+    A task with one member is fitted on train and stopped on valid. Member k of several is fitted on the train and valid rows
+    of the other groups and stopped on its own groups' rows of the validation period; where those hold fewer than
+    `LEAST_EVENTS` events, on all its own groups' development rows.
+    """
     import lightgbm
 
     target = outcome(component, data.frame)
-    train, valid = target.used & data.in_fold(TRAIN), target.used & data.in_fold(VALID)
+    train, valid = _rows(data, target, seed, member)
     _check_fold(component, target, train, TRAIN)
     _check_fold(component, target, valid, VALID)
-    settings, n_trees, patience = _parameters(data, component, seed, parameters)
+    settings, n_trees, patience = _parameters(data, component, seed + member, parameters)
     tell = progress or _silent
     try:
         train_set = _dataset(data, target, train)
@@ -147,11 +223,32 @@ def fit_component(
     except lightgbm.basic.LightGBMError as error:
         raise TrainingError(f"LightGBM refused the data: {error}", where=f"{data.task.id}.{component.name}") from error
     text = booster.model_to_string(num_iteration=booster.best_iteration)
-    # What is calibrated, explained and served is the saved text, so it is the saved text that predicts here.
-    saved = lightgbm.Booster(model_str=text)
-    raw = saved.predict(data.matrix, raw_score=True, num_threads=threads)
     (score,) = booster.best_score[VALID].values()
-    return FittedComponent(component, text, saved.num_trees(), float(score), settings), raw
+    made = FittedComponent(component, text, text.count("\nTree="), float(score), settings)
+    return made, _predict(text, data, threads)
+
+
+def blind_member(data: TrainingData, seed: int) -> npt.NDArray[np.int64]:
+    """Return (n,) the member of a cross-fitted task that has not seen the row's group."""
+    return member_of(data.frame[data.task.group], members=data.task.members, seed=seed)
+
+
+def _rows(data: TrainingData, target: Outcome, seed: int, member: int) -> tuple[Mask, Mask]:
+    """Return the rows that a member is fitted on, and those that it stops on."""
+    if data.task.members == 1:
+        return target.used & data.in_fold(TRAIN), target.used & data.in_fold(VALID)
+    usable, own = target.used & data.fitted_rows, blind_member(data, seed) == member
+    period = usable & own & data.in_fold(VALID)
+    enough = int((target.label[period] > 0).sum()) >= LEAST_EVENTS
+    return usable & ~own, period if enough else usable & own
+
+
+def _predict(text: str, data: TrainingData, threads: int) -> Matrix:
+    # What is calibrated, explained and served is the saved text, so it is the saved text that predicts here.
+    import lightgbm
+
+    margins: Matrix = lightgbm.Booster(model_str=text).predict(data.matrix, raw_score=True, num_threads=threads)
+    return margins
 
 
 def _stopping(patience: int) -> list[Any]:

@@ -1,40 +1,67 @@
-"""Training of the pricing score: Poisson frequency times Gamma severity on the motor line."""
+"""Training of the pricing score: Poisson frequency times Gamma severity, motor first and two side lines beside it."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from features.build import TIMESTAMP
-from features.insurance_pricing import LARGE_LOSS_CNY, PRODUCT, SLICE_D
-from registry.entities import ENTERPRISE
+from features.insurance_pricing import LINES, MOTOR, PRODUCT, SLICE_D, LineLabels
+from registry.bundle import Band
+from registry.entities import ENTERPRISE, VEHICLE
 from registry.products import INSURANCE_PRICING
+from training.fit import CAUTIOUS
 from training.product import ProductTraining
-from training.task import ComponentTask, TrainingTask
+from training.task import ComponentTask, LineTask, TrainingTask
 from training.windows import Windows
+
+BAND: Final = Band(low=0.5, high=1.5)
+"""Permitted band of the insurer's own pricing coefficient (自主定价系数). [G: reported by trade pages, not by a text read]"""
+
+
+def _components(line: LineLabels) -> tuple[ComponentTask, ComponentTask]:
+    beside, weight = (None, 1.0) if line is MOTOR else (line.id, 0.0)
+    return (
+        ComponentTask(
+            name="frequency" + line.suffix, objective="poisson", target=line.claims, exposure=line.exposure,
+            at_risk=line.insured, line=beside, score_weight=weight, parameters=CAUTIOUS,
+        ),
+        ComponentTask(
+            name="severity" + line.suffix, objective="gamma", target=line.mean_claim, weight=line.claims,
+            at_risk=line.has_claim, line=beside, score_weight=weight, parameters=CAUTIOUS,
+        ),
+    )
+
+
+def _line(line: LineLabels) -> LineTask:
+    return LineTask(
+        id=line.id, frequency="frequency" + line.suffix, severity="severity" + line.suffix, exposure=line.exposure,
+        amount=line.amount, amount_full=line.amount_full, large_loss=line.large_loss_cny,
+    )
+
 
 TRAINING: Final = ProductTraining(
     task=TrainingTask.of_product(
         INSURANCE_PRICING,
         features=PRODUCT.features,
-        components=(
-            ComponentTask(name="frequency", objective="poisson", target="n_claims", exposure="exposure_year"),
-            ComponentTask(
-                name="severity", objective="gamma", target="mean_claim_cny", weight="n_claims", at_risk="has_claim"
-            ),
-        ),
+        components=tuple(component for line in LINES for component in _components(line)),
+        lines=tuple(map(_line, LINES)),
+        members=4,
+        unit=VEHICLE.id_column,
+        band=BAND,
         group=ENTERPRISE.id_column,
         time=TIMESTAMP,
         baseline="distance_km_90d",
-        amount="claim_cny",
+        amount=MOTOR.amount,
         currency="CNY",
         purpose="Give an insurer the relativity of a vehicle's burning cost to its portfolio, factor by factor.",
         limits=(
-            "Motor line only; cargo and carrier's liability have their own claims and need their own components.",
-            f"Amounts are cut at {LARGE_LOSS_CNY:,.0f} yuan; a loading for large losses is the insurer's.",
+            "Points and tier speak of the motor line; cargo and carrier's liability are priced beside it.",
+            "Single claims are cut for severity ("
+            + ", ".join(f"{line.id} at {line.large_loss_cny:,.0f} yuan" for line in LINES)
+            + "); what lies above is spread over the line as a loading of its own.",
             "The insured's own claims history (NCD) is kept out, so that it is not counted twice.",
             "Individual operators are persons: prices for them need notice and human review (PIPL Art. 24).",
         ),
     ),
-    windows=Windows(test_d=150, embargo_d=SLICE_D),
-    max_rows=120_000,
+    windows=Windows(test_d=150, embargo_d=SLICE_D, valid_d=150),
 )

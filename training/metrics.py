@@ -37,6 +37,12 @@ def mean_deviance(
     ----------
     Joergensen, "The Theory of Dispersion Models", 1997, section 4.1.
     """
+    unit = unit_deviance(objective, observed, predicted, power=power)
+    return float(np.average(unit, weights=weight))
+
+
+def unit_deviance(objective: Objective, observed: Matrix, predicted: Matrix, *, power: float = 1.5) -> Matrix:
+    """Return the (n,) unit deviances of which `mean_deviance` is the mean."""
     y, mu = observed, predicted
     match objective:
         case "binary":
@@ -48,7 +54,7 @@ def mean_deviance(
         case "tweedie":
             saturated = np.power(y, 2 - power) / ((1 - power) * (2 - power))
             unit = 2 * (saturated - y * np.power(mu, 1 - power) / (1 - power) + np.power(mu, 2 - power) / (2 - power))
-    return float(np.average(unit, weights=weight))
+    return np.asarray(unit)
 
 
 def d2(

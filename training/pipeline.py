@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from registry.bundle import write_bundle
+from registry.encoding import Matrix
 from registry.output import ProgressCallback
 from registry.scorer import load_scorer
 from registry.settings import Settings
@@ -21,8 +23,11 @@ from training.card import Card, make_card, save_card
 from training.evaluation import REPLICATES, evaluate
 from training.fit import FittedScore, fit_score
 from training.search import Tuned, tune
+from training.splits import VALID
 from training.task import TrainingTask
+from training.thin import without_thin
 from training.tracking import track
+from training.tuning.store import storage_address
 
 STEPS: Final = ("search", "fit", "calibrate", "bundle", "evaluate", "card", "register")
 
@@ -90,13 +95,14 @@ def train_product(
     """
     chosen = settings.seed if seed is None else seed
     tell = Steps(progress)
+    task = without_thin(task, frame)
     tuned: tuple[Tuned, ...] = ()
     if trials:
         tuned = tune(
-            task, frame, trials=trials, storage=optuna_storage(settings), seed=chosen, timeout_s=timeout_s,
+            task, frame, trials=trials, storage=storage_address(settings), seed=chosen, timeout_s=timeout_s,
             snapshot=snapshot, threads=settings.threads, progress=tell.within("search"),
         )
-        task = with_parameters(task, tuned)
+        task = with_parameters(task, {one.component: one.parameters for one in tuned})
     fitted = fit_score(task, frame, seed=chosen, threads=settings.threads, progress=tell.within("fit"))
     return finish(
         fitted, settings=settings, snapshot=snapshot, tell=tell, tuned=tuned, replicates=replicates, register=register
@@ -119,7 +125,8 @@ def finish(
     # Proof that the service will take it: signature, child process and golden rows, as at its start.
     load_scorer(folder, settings.keys_dir, digest=digest)
     tell.at("evaluate")
-    figures = evaluate(calibrated.data, calibrated.component_margins, seed=fitted.seed, replicates=replicates)
+    margins = judged_margins(calibrated)
+    figures = evaluate(calibrated.data, margins, seed=fitted.seed, replicates=replicates)
     tell.at("card")
     card = make_card(calibrated, bundle, figures, affine, gains)
     with tempfile.TemporaryDirectory(prefix=".card-", dir=settings.home) as staging:
@@ -134,20 +141,20 @@ def finish(
     return TrainedScore(folder, digest, version, run_id, card, card_folder, card["metrics"], tuned)
 
 
-def with_parameters(task: TrainingTask, tuned: tuple[Tuned, ...]) -> TrainingTask:
-    """Return the task with the parameters that a search found."""
-    found = {one.component: one.parameters for one in tuned}
+def judged_margins(fitted: FittedScore) -> Matrix:
+    """Return (n, n_components) calibrated margins to judge by: out of fold on valid, of the saved boosters elsewhere."""
+    valid = fitted.data.in_fold(VALID)[:, None]
+    margins: Matrix = np.where(valid, fitted.honest_margins, fitted.component_margins)
+    return margins
+
+
+def with_parameters(task: TrainingTask, found: Mapping[str, Mapping[str, Any]]) -> TrainingTask:
+    """Return the task with found parameters by component over the declared ones."""
     components = tuple(
         replace(component, parameters={**component.parameters, **found.get(component.name, {})})
         for component in task.components
     )
     return replace(task, components=components)
-
-
-def optuna_storage(settings: Settings) -> str:
-    """Return the address of Optuna's database; its folder is made."""
-    settings.home.mkdir(parents=True, exist_ok=True)
-    return f"sqlite:///{(settings.home / 'optuna.db').absolute()}"
 
 
 def _keep(made: Path, home: Path) -> Path:

@@ -48,5 +48,4 @@ def training_frame(product_id: str, settings: Settings) -> tuple[pd.DataFrame, s
     assert task.time is not None, "every product has a time column"
     required = [feature.name for feature in task.features if feature.null_rule == "required"]
     scored = rows.dropna(subset=required).reset_index(drop=True)
-    folded = training.windows.fold(training.prepare(scored), time=task.time, group=task.group, seed=settings.seed)
-    return folded, snapshot.digest
+    return training.windows.fold(training.prepare(scored), time=task.time), snapshot.digest

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from registry.bundle import AnswerKind, Objective
+from registry.bundle import AnswerKind, Band, Objective, Service
 from registry.errors import TrainingError
 from registry.feature_spec import Feature
 from registry.products import ScoreProduct
@@ -46,6 +46,10 @@ class ComponentTask:
         End of the interval of a hazard, in days.
     tweedie_power
         Variance power, between 1 and 2.
+    line
+        Insurance line (险种) of a frequency or severity that is not the score's own; its weight must be 0.
+    cause
+        What failed, for a component of a ranking among causes; its weight must be 0.
     parameters
         LightGBM parameters that replace the trainer's own.
     """
@@ -59,9 +63,13 @@ class ComponentTask:
     score_weight: float = 1.0
     horizon_d: int | None = None
     tweedie_power: float = 1.5
+    line: str | None = None
+    cause: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if (self.line or self.cause) and self.score_weight:
+            raise ValueError(f"component {self.name} stands beside the score, its weight must be 0, met {self.score_weight}")
         if self.exposure is not None and self.objective not in ("poisson", "tweedie"):
             raise ValueError(f"component {self.name}: exposure has no meaning for objective {self.objective!r}")
         if not 1.0 < self.tweedie_power < 2.0:
@@ -71,6 +79,31 @@ class ComponentTask:
     def columns(self) -> tuple[str, ...]:
         """Columns beside the features that the component reads."""
         return tuple(name for name in (self.target, self.exposure, self.weight, self.at_risk) if name is not None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineTask:
+    """One insurance line (险种) of a pure premium.
+
+    Parameters
+    ----------
+    id
+        Key of the code list ``insurance_line``.
+    frequency, severity
+        Names of its components.
+    exposure, amount, amount_full
+        Columns: earned years of the line, amount of claims cut at `large_loss`, and the whole amount.
+    large_loss
+        Amount at which single claims are cut, in the task's currency.
+    """
+
+    id: str
+    frequency: str
+    severity: str
+    exposure: str
+    amount: str
+    amount_full: str
+    large_loss: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +120,14 @@ class TrainingTask:
         Boosters in the order of the bundle.
     tier_shares
         Shares of the reference population that are (red, orange, yellow).
+    members
+        Boosters per component that are fitted crosswise over groups and averaged (`training.members`); 1 fits one on train.
+    unit
+        Column of the scored unit, whose dispersion around the prediction is estimated; None for none.
+    lines
+        Insurance lines beside the score's own, for a pure premium.
     group
-        Column of the group that is never split between train and valid, and that is resampled whole.
+        Column of the group that is never split between fitting and stopping, and that is resampled whole.
     time
         Column with the cut-off; None where the data have no time.
     simulated
@@ -101,6 +140,10 @@ class TrainingTask:
         Column with the total cost, for a pure premium.
     currency
         ISO 4217 code of amounts, for a pure premium.
+    band
+        Permitted band of the insurer's own pricing coefficient, for a pure premium.
+    service
+        When service is due, for a hazard.
     """
 
     id: str
@@ -114,6 +157,9 @@ class TrainingTask:
     components: tuple[ComponentTask, ...]
     tier_shares: tuple[float, float, float] = (0.05, 0.15, 0.30)
     group: str
+    members: int = 1
+    unit: str | None = None
+    lines: tuple[LineTask, ...] = ()
     time: str | None = None
     simulated: bool = True
     purpose: str = ""
@@ -122,6 +168,8 @@ class TrainingTask:
     baseline: str | None = None
     amount: str | None = None
     currency: str | None = None
+    band: Band | None = None
+    service: Service | None = None
 
     def __post_init__(self) -> None:
         _refuse_twins(self.id, "feature", [feature.name for feature in self.features])
@@ -129,7 +177,10 @@ class TrainingTask:
         for feature in self.features:
             if feature.dtype == "category" and feature.null_rule == "zero":
                 raise ValueError(f"task {self.id}: feature {feature.name} is a category, its null cannot mean zero")
-        if self.answer == "pure_premium" and {c.name for c in self.components} != {"frequency", "severity"}:
+        if self.members < 1:
+            raise ValueError(f"task {self.id}: at least one member, met {self.members}")
+        own = {component.name for component in self.components if component.score_weight}
+        if self.answer == "pure_premium" and own != {"frequency", "severity"}:
             raise ValueError(f"task {self.id}: a pure premium has the components frequency and severity")
 
     @classmethod
@@ -163,7 +214,11 @@ class TrainingTask:
         names = [feature.name for feature in self.features]
         for component in self.components:
             names.extend(component.columns)
-        names.extend(name for name in (self.group, self.time, self.baseline, self.amount) if name is not None)
+        further = (
+            self.group, self.time, self.unit, self.baseline, self.amount,
+            *(name for line in self.lines for name in (line.exposure, line.amount, line.amount_full)),
+        )
+        names.extend(name for name in further if name is not None)
         return tuple(dict.fromkeys(names))
 
 

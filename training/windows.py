@@ -18,22 +18,21 @@ class Windows:
     test_d
         Days before the newest labelled instant at which the test period begins.
     embargo_d
-        Days between the last training instant and the test period: at least the outcome's horizon, so that no outcome
+        Days between the last development instant and the test period: at least the outcome's horizon, so that no outcome
         that training saw falls into the test period.
-    holdout_share
-        Share of the groups that early stopping and calibration see and training does not.
+    valid_d
+        Length of the validation period, the newest part of the development period: early stopping looks at no other.
     """
 
     test_d: float
     embargo_d: float
-    holdout_share: float = 0.2
+    valid_d: float
 
-    def fold(self, frame: pd.DataFrame, *, time: str, group: str, seed: int) -> pd.DataFrame:
+    def fold(self, frame: pd.DataFrame, *, time: str) -> pd.DataFrame:
         """Return the frame with its fold column."""
         test_from = frame[time].max() - pd.Timedelta(days=self.test_d)
-        until = test_from - pd.Timedelta(days=self.embargo_d)
+        valid_from = test_from - pd.Timedelta(days=self.embargo_d + self.valid_d)
         folds = out_of_time(
-            frame, time=time, group=group, train_until=until, valid_until=until, test_from=test_from,
-            embargo_d=self.embargo_d, holdout_share=self.holdout_share, seed=seed,
+            frame[time], valid_from=valid_from, test_from=test_from, embargo_d=self.embargo_d
         )
         return frame.assign(**{FOLD: folds})

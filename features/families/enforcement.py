@@ -8,6 +8,7 @@ withdrawn ones are no findings and never count.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from features.exact import exact_sum
@@ -42,24 +43,26 @@ _RATES: Final = {
 _RESOURCES: Final = (_CASE, _CASE_VEHICLE, "vehicle_transport_permit")
 
 
-def cases(known: Known) -> ir.Table:
-    """Return standing cases of the last year at each cut-off with the vehicle and the operator they count for."""
-    return known.shared("cases", _cases)
+def cases(known: Known, *, days: int = WINDOW_D) -> ir.Table:
+    """Return standing cases of the last days at each cut-off, with the vehicle and the operator they count for."""
+    return known.shared(f"cases_{days}d", partial(_cases, days=days))
 
 
-def _cases(known: Known) -> ir.Table:
+def _cases(known: Known, *, days: int) -> ir.Table:
     columns = ["case_id", "enterprise_id", "case_reason", "fine_cny", "overload_ratio", "not_punish", "state"]
-    found = known.at_cutoffs(_CASE, columns, days=WINDOW_D)
+    found = known.at_cutoffs(_CASE, columns, days=days)
     found = found.filter(is_finding(found)).drop("not_punish", "state", "arrived_at")
-    plates = known.at_cutoffs(_CASE_VEHICLE, ["case_id", "plate_id"], days=WINDOW_D + 60)
+    plates = known.at_cutoffs(_CASE_VEHICLE, ["case_id", "plate_id"], days=days + 60)
     # A case counts once; of several vehicles it is always the same one.
-    plates = plates.group_by(["case_id", "cutoff"]).aggregate(plate_id=plates.plate_id.min())
+    plates = plates.group_by(["case_id", "cutoff"]).aggregate(
+        plate_id=plates.plate_id.min(), n_plates=plates.plate_id.nunique()
+    )
     # The plate names the vehicle that bore it when the law was broken, whoever bears it now.
     named = with_vehicle(known, found.left_join(plates, ["case_id", "cutoff"], rname="p_{name}").drop("p_cutoff", "p_case_id"))
     holders = fleet(known).select("cutoff", VEHICLE.id_column, holder_id="enterprise_id")
     joined = named.left_join(holders, [VEHICLE.id_column, "cutoff"], rname="h_{name}")
     return joined.select(
-        "cutoff", "case_id", "case_reason", "fine_cny", "overload_ratio", "event_time", VEHICLE.id_column,
+        "cutoff", "case_id", "case_reason", "fine_cny", "overload_ratio", "event_time", "n_plates", VEHICLE.id_column,
         enterprise_id=joined.enterprise_id.coalesce(joined.holder_id),
     )
 

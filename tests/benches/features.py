@@ -23,6 +23,7 @@ from features.build import build_features
 from features.engine import connect
 from features.families import FAMILIES
 from features.families.vehicle_profile import IN_OPERATION
+from features.formulas import FORMULA_FAMILIES
 from features.known import open_known
 from features.snapshot import FeatureSnapshot
 from features.warehouse import Warehouse
@@ -77,6 +78,8 @@ def _timed_build(settings: Settings) -> tuple[FeatureSnapshot, dict[str, float],
     shares: dict[str, float] = {}
     total = marks[-1][1] - marks[0][1]
     for (name, started), (_, ended) in pairwise(marks):
+        if name in FORMULA_FAMILIES:
+            continue  # what the shares leave of the whole is theirs
         part = "labels" if name.startswith("labels_") else name
         shares[f"share_{part}"] = shares.get(f"share_{part}", 0.0) + (ended - started) / total
     return snapshot, shares, total

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from features.families import FAMILIES
+from features.formulas import FORMULA_FAMILIES
 from features.products import PRODUCT_FEATURES
 from features.retrieval import training_rows
 from features.views import IDENTITY_VIEW, open_store
@@ -35,7 +36,7 @@ def test_feast_apply_keeps_every_view_and_service(copy: Settings) -> None:
     )
     assert done.returncode == 0, done.stderr
     store = open_store(copy)
-    assert {view.name for view in store.list_feature_views()} == {*FAMILIES, IDENTITY_VIEW}
+    assert {view.name for view in store.list_feature_views()} == {*FAMILIES, *FORMULA_FAMILIES, IDENTITY_VIEW}
     assert {service.name for service in store.list_feature_services()} == set(PRODUCT_FEATURES)
 
 

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from features.build import build_features
 from features.families import FAMILIES, Family
 from features.families.vehicle_profile import fleet
+from features.formulas import FORMULA_FAMILIES
 from features.leak_check import check_leaks
 from features.leak_cli import leak_check
 from features.products import PRODUCT_FEATURES
@@ -62,7 +63,7 @@ def leaks(families: list[Family], warehouse: Warehouse, folder: Path) -> dict[st
 
 
 def test_what_arrives_later_changes_no_feature(tiny: Settings, tmp_path: Path) -> None:
-    assert leaks(list(FAMILIES.values()), Warehouse(tiny.warehouse_dir), tmp_path) == {}
+    assert leaks([*FAMILIES.values(), *FORMULA_FAMILIES.values()], Warehouse(tiny.warehouse_dir), tmp_path) == {}
 
 
 @pytest.mark.parametrize("expression", [
@@ -154,6 +155,7 @@ def test_training_rows_need_no_truth_and_hold_what_was_declared(
     assert len(rows) == 300
     assert set(rows.columns) == {
         *(entity.id_column for entity in product.joins), "event_timestamp", *product.targets, *names,
+        *product.formula_columns,
     }
     assert rows[names].notna().any(axis=1).mean() > 0.98
     assert rows.event_timestamp.max() < pd.Timestamp(snapshot.as_of)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,40 +13,27 @@ from pathlib import Path
 import pytest
 
 from registry.errors import IntegrityError, NotFound, PromotionRefused, RoadRiskError
+from registry.model_audit import audit_models
 from registry.models import ModelRegistry
 from registry.promotion import Promotion, audit, history, live, promote, rollback, verdicts_on
 from registry.settings import Settings
-from tests.lib.bundles import tiny_bundle, write_signed
+from tests.lib.processes import ROOT, environment_of
+from tests.lib.registered import PRODUCT
 
-PRODUCT = "enterprise_risk"
 START = datetime(2026, 7, 4, 1, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three versions with cards and a fourth without; made once, copied for each test."""
-    folder = tmp_path_factory.mktemp("promotion")
-    models = ModelRegistry(Settings(home=folder / "home", keys_dir=folder / "keys"))
-    card = folder / "card.json"
-    card.write_text(json.dumps({"metrics": {"poisson_deviance_test": 0.5}}))
-    for seed in (1, 2, 3, 4):
-        bundle, _ = write_signed(tiny_bundle(PRODUCT, seed=seed), folder)
-        run = models.client.create_run(models.experiment("promotion"))
-        models.register(bundle, run_id=run.info.run_id, card=card if seed < 4 else None)
-    return folder
-
-
 @pytest.fixture
-def settings(template: Path, tmp_path: Path) -> Settings:
-    shutil.copytree(template, tmp_path, dirs_exist_ok=True)
+def settings(registered_home: Path, tmp_path: Path) -> Settings:
+    shutil.copytree(registered_home, tmp_path, dirs_exist_ok=True)
     return Settings(home=tmp_path / "home", keys_dir=tmp_path / "keys")
 
 
 @pytest.fixture(scope="module")
-def told(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def told(registered_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Version 1 went live, then 2, then 1 came back; the tests only read it."""
     folder = tmp_path_factory.mktemp("told")
-    shutil.copytree(template, folder, dirs_exist_ok=True)
+    shutil.copytree(registered_home, folder, dirs_exist_ok=True)
     settings = Settings(home=folder / "home", keys_dir=folder / "keys")
     go_live(settings, 1, hours=0)
     go_live(settings, 2, hours=2)
@@ -70,6 +59,8 @@ def test_the_ledger_says_what_was_live_at_any_instant(told: Settings) -> None:
     assert lines == [("promote", 1, None, "李工"), ("promote", 2, 1, "李工"), ("rollback", 1, 2, "王处")]
     assert live(told)[PRODUCT].digest == ModelRegistry(told).get(PRODUCT, 1).digest
     assert audit(told).ok
+    assert [line.profile for line in history(told)] == ["declared", "declared", ""]
+    assert set(history(told)[0].grounds) == {"card", "judgement"}
 
 
 def test_mlflow_mirrors_what_is_live(told: Settings) -> None:
@@ -88,9 +79,10 @@ def test_every_failed_gate_is_named(settings: Settings) -> None:
     with pytest.raises(PromotionRefused, match=r"bundle_verifies: .* golden_rows_reproduce: .*without a model card"):
         go_live(settings, 4, hours=0)
     verdicts = {verdict.gate: verdict.passed for verdict in verdicts_on(settings, PRODUCT, 4)}
-    assert verdicts == {
-        "bundle_verifies": False, "golden_rows_reproduce": False, "explanation_adds_up": False,
-        "card_has_metrics": False, "is_not_live": True,
+    failed = {gate for gate, passed in verdicts.items() if not passed}
+    assert failed == {
+        "bundle_verifies", "golden_rows_reproduce", "explanation_adds_up", "card_has_metrics", "card_is_complete",
+        "reasons_are_complete", "determined", "discriminates", "calibrated", "explains_fast_enough",
     }
     assert live(settings) == {}
 
@@ -136,3 +128,19 @@ def test_a_ledger_without_its_database_is_refused(told: Settings, tmp_path: Path
     head.write_bytes((told.ledger_dir / head.name).read_bytes())
     with pytest.raises(IntegrityError, match="rows were cut off"):
         live(Settings(home=tmp_path / "home", keys_dir=told.keys_dir))
+
+
+def test_a_promotion_that_is_killed_leaves_the_old_or_the_new(settings: Settings) -> None:
+    command = [sys.executable, "-m", "tests.lib.promotion_killer", str(settings.home), str(settings.keys_dir), "12"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, env=environment_of(settings), check=False)
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(found) == 12
+    for one in found:
+        assert one["ok"], one
+        assert one["kept"], one
+        grown = one["lines"][1] - one["lines"][0]
+        assert (one["live"], grown) in {(one["old"], 0), (one["new"], 1)}, one
+        assert one["exit"] in (0, -9), one
+    assert {one["live"] == one["new"] for one in found if one["killed"]} == {True, False}
+    assert audit_models(settings).ok

@@ -19,6 +19,7 @@ import pytest
 
 from features.engine import connect
 from features.families import FAMILIES, Family
+from features.formulas import FORMULA_FAMILIES
 from features.known import Known, open_known
 from features.spark import close_spark, connect_spark
 from features.warehouse import Warehouse
@@ -36,7 +37,8 @@ pytestmark = [
 
 BEGIN = datetime(2024, 6, 30, 16, tzinfo=UTC)
 CUTOFFS = [datetime(2026, 5, 31, 16, tzinfo=UTC), datetime(2026, 6, 28, 16, tzinfo=UTC)]
-RESOURCES = list(dict.fromkeys(resource for family in FAMILIES.values() for resource in family.resources))
+COMPUTED = {**FAMILIES, **FORMULA_FAMILIES}
+RESOURCES = list(dict.fromkeys(resource for family in COMPUTED.values() for resource in family.resources))
 
 
 class Compact(Warehouse):
@@ -80,9 +82,9 @@ def rows_of(family: Family, known: Known) -> pd.DataFrame:
     return frame.sort_values([family.entity.id_column, "cutoff", "created"]).reset_index(drop=True)
 
 
-@pytest.mark.parametrize("family_id", FAMILIES)
+@pytest.mark.parametrize("family_id", COMPUTED)
 def test_a_family_is_the_same_on_both_engines(family_id: str, engines: tuple[Known, Known]) -> None:
-    family = FAMILIES[family_id]
+    family = COMPUTED[family_id]
     embedded, spark = (rows_of(family, known) for known in engines)
     assert len(embedded)
     keys = [family.entity.id_column, "cutoff", "created", *family.links]

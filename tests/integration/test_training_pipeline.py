@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,12 @@ from registry.scorer import load_scorer
 from registry.settings import Settings
 from registry.signing import init_keys
 from tests.lib.frames import COMPONENTS, FAST, made_up, task
-from training.pipeline import TrainedScore, optuna_storage, summary, train_product
+from training import pipeline
+from training.card import save_card
+from training.pipeline import TrainedScore, summary, train_product
 from training.search import tune
 from training.task import ComponentTask
+from training.tuning.store import storage_address
 
 FREQUENCY, SEVERITY = COMPONENTS["pure_premium"]
 
@@ -46,6 +50,12 @@ def trained(settings: Settings) -> TrainedScore:
     return result
 
 
+@pytest.fixture
+def facts_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Documents of a card take most of the time of so small a training, and the first one has made them.
+    monkeypatch.setattr(pipeline, "save_card", partial(save_card, documents=False))
+
+
 def test_the_bundle_is_signed_and_registered(settings: Settings, trained: TrainedScore) -> None:
     scorer = load_scorer(trained.bundle_folder, settings.keys_dir, digest=trained.digest)
     assert scorer.manifest.product == "insurance_pricing"
@@ -63,7 +73,8 @@ def test_the_run_holds_parameters_measures_tags_and_artefacts(settings: Settings
     assert run.data.params["frequency.num_leaves"] == "7"
     assert run.data.metrics["score_test_gini"] == pytest.approx(trained.metrics["score_test_gini"])
     names = {file.path for folder in ("bundle", "card") for file in client.list_artifacts(trained.run_id, folder)}
-    assert {"bundle/manifest.json", "bundle/signature.json", "card/card.md", "card/calibration.png"} <= names
+    assert {"bundle/manifest.json", "bundle/signature.json", "card/card.md", "card/card.zh.html",
+            "card/card.en.pdf", "card/calibration.en.png"} <= names
 
 
 def test_the_card_says_what_a_reader_must_know(trained: TrainedScore) -> None:
@@ -71,21 +82,21 @@ def test_the_card_says_what_a_reader_must_know(trained: TrainedScore) -> None:
     text = (trained.card_folder / "card.md").read_text()
     assert card["digest"] == trained.digest
     assert card["metrics"] == dict(trained.metrics)
-    for words in ("Simulated", "95 % interval", "age_year", "isotonic would save", "## Limits", "importance.png"):
+    for words in ("Simulated", "95 % interval", "age_year", "isotonic would save", "## Limits", "## 限制"):
         assert words in text
-    assert (trained.card_folder / "importance.png").read_bytes().startswith(b"\x89PNG")
+    assert (trained.card_folder / "shap_bar.en.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_training_again_changes_nothing(settings: Settings, trained: TrainedScore) -> None:
+def test_training_again_changes_nothing(settings: Settings, trained: TrainedScore, facts_alone: None) -> None:
     again = train_product(TASK, made_up(), settings=settings, snapshot="abc", replicates=20)
     assert (again.digest, again.version, again.run_id) == (trained.digest, trained.version, trained.run_id)
     assert len(ModelRegistry(settings).versions("insurance_pricing")) == 1
     assert summary(again)["metrics"] == summary(trained)["metrics"]
 
 
-def test_a_search_starts_from_the_defaults_resumes_and_is_used(settings: Settings) -> None:
+def test_a_search_starts_from_the_defaults_resumes_and_is_used(settings: Settings, facts_alone: None) -> None:
     one = task("rate", components=(fast(COMPONENTS["rate"][0]),))
-    storage = optuna_storage(settings)
+    storage = storage_address(settings)
     first = tune(one, made_up(1500), trials=3, storage=storage, seed=7, snapshot="abc")
     resumed = tune(one, made_up(1500), trials=5, storage=storage, seed=7, snapshot="abc")
     again = tune(one, made_up(1500), trials=5, storage=storage, seed=7, snapshot="abc")

@@ -1,0 +1,182 @@
+"""Gates on what training wrote down: discrimination, calibration, completeness, determinism; and on the time of an explanation."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from registry.gate_rules import Floor
+from registry.gates import Candidate, Finding, all_of, golden_matrix, not_evaluated, passes, refuses, undecided
+from registry.reasons import REASONS
+
+NEEDED: Final = (
+    "purpose", "outcome", "data.snapshot", "windows.train", "windows.test", "features", "metrics", "evaluation", "calibration",
+    "limits", "seed", "libraries",
+)
+"""What a reader of a card must find; `data.simulated` must be there too, and may be false."""
+TIMING_REPEATS: Final = 20
+EVALUATE: Final = "run `roadrisk evaluate` on it"
+
+Figures = Mapping[str, Any]
+
+
+def card_has_metrics(candidate: Candidate) -> Finding:
+    """Require a model card that says how well the model does."""
+    if candidate.card is None:
+        return refuses("the version was registered without a model card")
+    return passes() if candidate.card.get("metrics") else refuses("the model card has no metrics")
+
+
+def card_is_complete(candidate: Candidate) -> Finding:
+    """Require every part of the card that its reader needs, and that it speaks of this bundle and its inputs."""
+    card = candidate.card
+    if card is None:
+        return not_evaluated("there is no model card")
+    missing = [name for name in NEEDED if _at(card, name) in (None, "", [], {}, ())]
+    if not isinstance(_at(card, "data.simulated"), bool):
+        missing.append("data.simulated")
+    if missing:
+        return refuses(f"the model card lacks {', '.join(missing)}")
+    if card.get("digest") != candidate.judged.digest:
+        return refuses(f"the model card is about bundle {str(card.get('digest'))[:16]}")
+    if candidate.scorer is None:
+        return not_evaluated("the inputs of the bundle cannot be compared with the card's")
+    told = {feature["name"] for feature in card["features"]}
+    untold = sorted(set(candidate.scorer.manifest.feature_names) ^ told)
+    return refuses(f"card and bundle differ in inputs: {', '.join(untold[:8])}") if untold else passes()
+
+
+def reasons_are_complete(candidate: Candidate) -> Finding:
+    """Require for every input a reason code that the dictionary words in Chinese and English."""
+    if candidate.scorer is None:
+        return not_evaluated("the bundle cannot be loaded")
+    features = candidate.scorer.manifest.features
+    lacking = [f"{feature.name} ({feature.reason_code or 'none'})" for feature in features if not _worded(feature.reason_code)]
+    if lacking:
+        return refuses(f"{len(lacking)} inputs have no reason code with words in both languages: {', '.join(lacking[:8])}")
+    return passes(f"{len(features)} inputs, {len({feature.reason_code for feature in features})} codes")
+
+
+def determined(candidate: Candidate) -> Finding:
+    """Require seed, snapshot and libraries, and that a recorded rebuild gave the same bytes.
+
+    A rebuild is recorded in the card or as evidence of kind ``rebuild``: `rebuilt_digest` of a second training.
+    """
+    if candidate.scorer is None:
+        return not_evaluated("the bundle cannot be loaded")
+    provenance, card = candidate.scorer.manifest.provenance, candidate.card or {}
+    if not provenance.snapshot or not provenance.libraries:
+        return refuses("the bundle does not name its snapshot and libraries")
+    if "seed" in card and card["seed"] != provenance.seed:
+        return refuses(f"the card names seed {card['seed']}, the bundle {provenance.seed}")
+    rebuild = candidate.judged.evidence.get("rebuild") or card.get("rebuild") or {}
+    rebuilt = rebuild.get("rebuilt_digest")
+    if not rebuild:
+        return passes(f"seed {provenance.seed}, snapshot {provenance.snapshot[:16]}; no rebuild is recorded")
+    if rebuilt != candidate.judged.digest:
+        return refuses(f"a rebuild from the same snapshot and seed gave {str(rebuilt)[:16]}")
+    return passes(f"seed {provenance.seed}; a rebuild gave the same digest")
+
+
+def discriminates(candidate: Candidate) -> Finding:
+    """Require that the interval of each named measure out of time reaches its floor."""
+    floors = candidate.rules.floors
+    if not floors:
+        return not_evaluated("no measure is asked for")
+    return all_of([_floor(candidate, floor) for floor in floors])
+
+
+def calibrated(candidate: Candidate) -> Finding:
+    """Require that predicted over observed out of time may lie in its band, and that the calibration error is small."""
+    parts = _components(candidate.card)
+    found = [_calibrated(candidate, name, folds.get("test") or {}) for name, folds in parts.items()]
+    return all_of(found) if found else not_evaluated(f"the card has no evaluation; {EVALUATE}")
+
+
+def explains_fast_enough(candidate: Candidate) -> Finding:
+    """Require that the exact explanation of one row takes at most so many milliseconds, measured on the golden rows."""
+    scorer = candidate.scorer
+    if scorer is None:
+        return not_evaluated("the bundle cannot be loaded")
+    rows = golden_matrix(scorer)
+    took = []
+    for repeat in range(TIMING_REPEATS):
+        began = time.perf_counter()
+        scorer.explain(rows[repeat % len(rows)].reshape(1, -1))
+        took.append((time.perf_counter() - began) * 1000.0)
+    # The middle one: the first calls and those that another process disturbed say nothing about the model.
+    middle, limit = sorted(took)[len(took) // 2], candidate.rules.max_explanation_ms
+    told = f"{middle:.1f} ms per row, at most {limit:g} are allowed"
+    return passes(told) if middle <= limit else refuses(told)
+
+
+def _floor(candidate: Candidate, floor: Floor) -> Finding:
+    figures = out_of_time(candidate.card, floor.part)
+    name = f"{floor.part} {floor.measure}"
+    interval = (figures.get("intervals") or {}).get(floor.measure)
+    if floor.measure not in figures or interval is None:
+        return not_evaluated(f"the card has no {name} with an interval in the test period")
+    if few := _too_few(candidate, figures):
+        return not_evaluated(f"{name}: {few}")
+    told = f"{name} {figures[floor.measure]:.3f} [{interval[0]:.3f}, {interval[1]:.3f}], floor {floor.at_least:g}"
+    if interval[0] >= floor.at_least:
+        return passes(told)
+    return refuses(told) if interval[1] < floor.at_least else undecided(candidate.rules, told)
+
+
+def _calibrated(candidate: Candidate, name: str, figures: Figures) -> Finding:
+    if "balance" not in figures:
+        return not_evaluated(f"{name} was not judged in the test period")
+    if few := _too_few(candidate, figures):
+        return not_evaluated(f"{name}: {few}")
+    rules, balance = candidate.rules, float(figures["balance"])
+    low, high = (figures.get("intervals") or {}).get("balance") or (balance, balance)
+    band_low, band_high = rules.balance_band
+    told = f"{name}: predicted over observed {balance:.3f} [{low:.3f}, {high:.3f}]"
+    if high < band_low or low > band_high:
+        return refuses(f"{told} lies outside {band_low:g} to {band_high:g}")
+    mean = float(figures["observed"]) / float(figures["weight"]) if figures.get("weight") else 0.0
+    if mean > 0 and "ece" in figures:
+        relative = float(figures["ece"]) / mean
+        told += f", calibration error {relative:.1%} of the mean"
+        if relative > rules.max_relative_ece:
+            return refuses(f"{told}, at most {rules.max_relative_ece:.0%} is allowed")
+    return passes(told)
+
+
+def _too_few(candidate: Candidate, figures: Figures) -> str:
+    # A severity's outcome is an amount: its rows are its events.
+    # The measures of the whole come without counts: its first component has them.
+    counted = figures if "observed" in figures else next(
+        (folds.get("test") or {} for folds in _components(candidate.card).values()), {}
+    )
+    events = min(float(counted.get("observed", 0.0)), float(counted.get("n_rows", 0.0)))
+    least = candidate.rules.min_events
+    return f"{events:.0f} events, at least {least} are needed to judge" if events < least else ""
+
+
+def out_of_time(card: Figures | None, part: str) -> Figures:
+    """Return the figures of a component, or of the whole ``score``, in the test period; empty where there are none."""
+    evaluation = (card or {}).get("evaluation") or {}
+    folds = evaluation.get("score") if part == "score" else (evaluation.get("components") or {}).get(part)
+    found: Figures = (folds or {}).get("test") or {}
+    return found
+
+
+def _components(card: Figures | None) -> Mapping[str, Figures]:
+    return ((card or {}).get("evaluation") or {}).get("components") or {}
+
+
+def _worded(code: str) -> bool:
+    reason = REASONS.get(code)
+    return reason is not None and bool(reason.zh.strip()) and bool(reason.en.strip())
+
+
+def _at(card: Figures, path: str) -> Any:
+    value: Any = card
+    for name in path.split("."):
+        if not isinstance(value, Mapping) or name not in value:
+            return None
+        value = value[name]
+    return value

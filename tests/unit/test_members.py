@@ -1,0 +1,92 @@
+"""Cross-fitting: a mean of boosters is a booster, and no row is judged by one that has seen its group."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightgbm  # noqa: TID253 - its subject
+import numpy as np
+import pytest
+
+from registry.errors import TrainingError
+from registry.scorer import Scorer
+from tests.lib.frames import COMPONENTS, FAST, made_up, task
+from training.assemble import assemble
+from training.calibration import calibrate
+from training.fit import blind_member, fit_score
+from training.members import mean_of_texts
+from training.splits import TEST
+
+EXACT: dict[str, Any] = {**FAST, "patience": 0, "n_trees": 15}
+
+
+def booster(seed: int, leaves: int) -> tuple[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    matrix = rng.normal(size=(800, 4))
+    matrix[:, 3] = rng.integers(0, 6, 800)
+    matrix[rng.random(800) < 0.2, 1] = np.nan
+    counts = rng.poisson(np.exp(0.4 * matrix[:, 0] + 0.5 * (matrix[:, 3] == 2)))
+    data = lightgbm.Dataset(matrix, counts, categorical_feature=[3], params={"verbose": -1})
+    settings = {"objective": "poisson", "num_leaves": leaves, "verbose": -1, "num_threads": 1, "min_data_in_leaf": 5}
+    return lightgbm.train(settings, data, 5 + leaves).model_to_string(), matrix
+
+
+def test_the_mean_of_texts_predicts_and_explains_the_mean() -> None:
+    texts = [booster(seed, leaves)[0] for seed, leaves in ((1, 3), (2, 7), (3, 15))]
+    matrix = booster(4, 3)[1]
+    merged = lightgbm.Booster(model_str=mean_of_texts(texts))
+    parts = [lightgbm.Booster(model_str=text) for text in texts]
+    assert merged.num_trees() == sum(part.num_trees() for part in parts)
+    for asked in ({"raw_score": True}, {"pred_contrib": True}):
+        mean = np.mean([part.predict(matrix, **asked) for part in parts], axis=0)
+        np.testing.assert_allclose(merged.predict(matrix, **asked), mean, rtol=0, atol=1e-13)
+
+
+def test_the_mean_of_one_text_is_that_text_and_of_rubbish_nothing() -> None:
+    text = booster(1, 3)[0]
+    assert mean_of_texts([text]) == text
+    with pytest.raises(TrainingError, match="no trees"):
+        mean_of_texts([text, "tree\nversion=v4\n"])
+
+
+def test_a_row_out_of_fold_does_not_depend_on_the_outcomes_of_its_group() -> None:
+    frame, what = made_up(), task("rate", members=3)
+    before = fit_score(what, frame, seed=7, threads=1, parameters=EXACT)
+    group = frame.loc[frame["fold"] != TEST, "group"].iloc[0]
+    own = (frame["group"] == group).to_numpy()
+    after = fit_score(what, frame.assign(claims=frame["claims"].where(~own, 25.0)), seed=7, threads=1, parameters=EXACT)
+    held = own & before.data.fitted_rows
+    np.testing.assert_array_equal(before.out_of_fold[held], after.out_of_fold[held])
+    assert (before.raw[held] != after.raw[held]).all()
+
+
+def test_rows_of_the_test_are_judged_by_the_saved_mean() -> None:
+    fitted = fit_score(task("rate", members=3), made_up(), seed=7, threads=1, parameters=EXACT)
+    test = fitted.data.in_fold(TEST)
+    np.testing.assert_array_equal(fitted.out_of_fold[test], fitted.raw[test])
+    assert set(blind_member(fitted.data, 7)) == {0, 1, 2}
+    assert fitted.components[0].n_trees == 45
+
+
+@pytest.mark.parametrize("answer", list(COMPONENTS))
+def test_a_cross_fitted_bundle_scores_as_it_was_trained_whatever_the_threads(answer: str) -> None:
+    what = task(answer, members=3, unit="group")
+    fitted = [
+        calibrate(fit_score(what, made_up(), seed=7, threads=threads, parameters=FAST))[0] for threads in (1, 2)
+    ]
+    first, second = (assemble(one, snapshot="s") for one in fitted)
+    assert first.digest == second.digest
+    scorer = Scorer(first)
+    matrix = scorer.encode_frame(fitted[0].data.frame[:200])
+    np.testing.assert_array_equal(scorer.component_margins(matrix), fitted[0].component_margins[:200])
+
+
+def test_averaging_and_honest_margins_pay_out_of_sample() -> None:
+    frame = made_up(6000)
+    single, many = (
+        fit_score(task("rate", members=members), frame, seed=7, threads=1, parameters=FAST) for members in (1, 4)
+    )
+    truth = -1.0 + 0.06 * frame["age_year"] + 0.4 * frame["penalties"] + 0.7 * (frame["use"] == "hazmat")
+    known = single.data.in_fold(TEST) & (truth.notna() & frame["use"].notna()).to_numpy()
+    error = [np.std(fitted.raw[known, 0] - truth[known]) for fitted in (single, many)]
+    assert error[1] < error[0]

@@ -1,0 +1,155 @@
+"""Figures by segment: whether the score is as right about small carriers, single owners and old vehicles as about others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from registry.codes import CODE_LISTS
+from registry.formats import JIANGXI_CITIES
+from training.judgement.context import CITY
+from training.judgement.resampling import Draws
+from training.judgement.stability import grouped
+from training.judgement.subject import Part, Subject, tiers_of
+from training.judgement.thresholds import Thresholds
+
+ORANGE: Final = 2
+"""Tiers from this one on are orange or red."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dimension:
+    """One way to cut rows into segments.
+
+    Parameters
+    ----------
+    id, zh, en
+        Name and wording.
+    column
+        Column of the frame.
+    name
+        Column -> (n,) names of segments, null where the value is not known.
+    """
+
+    id: str
+    zh: str
+    en: str
+    column: str
+    name: Callable[[pd.Series], pd.Series]
+
+
+def banded(edges: Sequence[float], unit: str = "") -> Callable[[pd.Series], pd.Series]:
+    """Return a cut into bands that begin at these ascending values."""
+    limits = [-np.inf, *edges[1:], np.inf]
+    names = [f"{a:g} to under {b:g}{unit}" for a, b in pairwise(edges)] + [f"{edges[-1]:g}{unit} and more"]
+
+    def cut(column: pd.Series) -> pd.Series:
+        return pd.cut(column.astype("float64"), limits, labels=names, right=False).astype(object)
+
+    return cut
+
+
+def _owner(column: pd.Series) -> pd.Series:
+    return column.map({1.0: "个体 individual", 0.0: "企业 enterprise"})
+
+
+def _vehicle_class(column: pd.Series) -> pd.Series:
+    """Return the letter and size digit of GA/T 16.4 with the wording of its first code."""
+    codes = CODE_LISTS["vehicle_type"].codes
+    first: dict[str, str] = {}
+    for code, (zh, en) in sorted(codes.items()):
+        first.setdefault(code[:2], f"{code[:2]} {zh} {en}, and the like")
+    return column.map(lambda code: first.get(str(code)[:2], str(code)[:2]), na_action="ignore")
+
+
+def _city(column: pd.Series) -> pd.Series:
+    plates = {code[:4]: f"{code} {plate}" for code, plate in JIANGXI_CITIES.items()}
+    return column.map(lambda code: plates.get(code, "outside Jiangxi"), na_action="ignore")
+
+
+DIMENSIONS: Final = (
+    Dimension(id="city", zh="地市", en="city", column=CITY, name=_city),
+    Dimension(id="owner", zh="业户类型", en="type of owner", column="is_individual", name=_owner),
+    Dimension(id="fleet_size", zh="车队规模", en="size of the fleet", column="fleet_size", name=banded((0, 2, 10, 50, 200))),
+    Dimension(id="vehicle_class", zh="车型", en="class of vehicle", column="vehicle_type", name=_vehicle_class),
+    Dimension(id="vehicle_age", zh="车龄", en="age of the vehicle", column="vehicle_age_year",
+              name=banded((0, 3, 6, 9, 12), " years")),
+    Dimension(id="fleet_age", zh="平均车龄", en="mean age of the fleet", column="mean_vehicle_age_year",
+              name=banded((0, 3, 6, 9, 12), " years")),
+    Dimension(id="driver_age", zh="驾驶员年龄", en="age of the driver", column="driver_age_year",
+              name=banded((18, 25, 35, 45, 55), " years")),
+    Dimension(id="driver_experience", zh="驾驶员驾龄", en="experience of the drivers", column="driver_experience_year",
+              name=banded((0, 3, 6, 10, 15), " years")),
+)
+"""Bands are assumptions [A]; fleet sizes are the groups of the adapted SMS."""
+
+
+def judge_segments(
+    subject: Subject, part: Part, *, replicates: int, seed: int, limits: Thresholds,
+    dimensions: Sequence[Dimension] = DIMENSIONS,
+) -> dict[str, Any]:
+    """Return figures by segment on the test rows, and which segments are judged worse.
+
+    Returns
+    -------
+    dict
+        `dimensions`: per dimension its segments with size, mean points, share that is orange or red, actual over expected and
+        Gini or AUC with intervals; a segment of fewer enterprises than the limit has its size only. `absent` names the
+        dimensions without a column and `off_balance` the segments whose A/E interval excludes 1 by more than the limit.
+    """
+    rows = part.used & subject.test
+    absent, found, off = [], {}, []
+    draws = Draws.of(subject.frame[subject.task.group].to_numpy()[rows], replicates=replicates, seed=seed)
+    for dimension in dimensions:
+        if dimension.column not in subject.frame:
+            absent.append({"id": dimension.id, "zh": dimension.zh, "en": dimension.en, "reason": f"no column {dimension.column}"})
+            continue
+        names = dimension.name(subject.frame[dimension.column])[rows].fillna("unknown").astype(str)
+        segments = _segments(subject, part, rows, names, draws, limits)
+        found[dimension.id] = {"zh": dimension.zh, "en": dimension.en, "segments": segments}
+        off += [f"{dimension.id}: {one['segment']}" for one in segments if _off_balance(one, limits)]
+    return {
+        "part": part.name, "measure": part.measure, "dimensions": found, "absent": absent, "off_balance": off,
+        "limits": {"min_groups": limits.min_groups, "min_events": limits.min_events, "balance_band": limits.balance_band,
+                   "tag": "[A]"},
+    }
+
+
+def _segments(
+    subject: Subject, part: Part, rows: Any, names: pd.Series, draws: Draws, limits: Thresholds
+) -> list[dict[str, Any]]:
+    values = sorted(set(names), key=_order)
+    codes = names.map({value: k for k, value in enumerate(values)}).to_numpy()
+    figures = grouped(part, rows, codes.astype(np.intp), len(values), draws)
+    points = subject.points[rows]
+    high = tiers_of(subject.scorer, points) >= ORANGE
+    segments = []
+    for k, one in enumerate(figures):
+        size = {"segment": values[k], "n_rows": one["n_rows"], "n_groups": one["n_groups"]}
+        if one["n_groups"] < limits.min_groups:
+            segments.append({**size, "withheld": f"fewer than {limits.min_groups} enterprises"})
+            continue
+        if one["n_events"] < limits.min_events:
+            # Too few events to rank; balance has its interval.
+            one |= {part.measure: None, f"{part.measure}_interval": None}
+        mine = codes == k
+        segments.append({
+            **size, **one, "mean_points": float(points[mine].mean()), "share_orange_or_red": float(high[mine].mean()),
+        })
+    return segments
+
+
+def _order(name: str) -> tuple[float, str]:
+    """Return what segments are shown by: the number that a band or code begins with, then the name."""
+    number = name.split(maxsplit=1)[0]
+    return (float(number) if number.replace(".", "", 1).isdigit() else np.inf, name)
+
+
+def _off_balance(segment: dict[str, Any], limits: Thresholds) -> bool:
+    found = segment.get("actual_to_expected_interval")
+    return found is not None and (found[0] > 1 + limits.balance_band or found[1] < 1 - limits.balance_band)
