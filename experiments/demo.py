@@ -127,15 +127,18 @@ def _train(walk: Walk, product_id: str, report: ProgressCallback) -> None:
     settings = walk.settings
     report("point-in-time join", 0.0)
     frame, snapshot = training_frame(product_id, settings)
-    trained = train_product(task_for(product_id, settings), frame, settings=settings, snapshot=snapshot, progress=report)
+    trained = train_product(
+        task_for(product_id, settings), frame, settings=settings, snapshot=snapshot, progress=report, documents=False
+    )
     assert trained.version is not None, "train_product registers unless told otherwise"
     walk.models[product_id] = {"version": trained.version, "digest": trained.digest}
 
 
 def _promote(walk: Walk, product_id: str, report: ProgressCallback) -> None:
-    """Judge the version quickly, and promote it where the gates of a demonstration let it."""
+    """Judge the version quickly, promote it where the gates of a demonstration let it, and write its card."""
     from registry.gate_rules import demonstration, rules_for
     from registry.promotion import live, promote
+    from training.evaluate_cli import refresh_documents
     from training.judgement.judge import judge
 
     settings, made = walk.settings, walk.models[product_id]
@@ -146,6 +149,8 @@ def _promote(walk: Walk, product_id: str, report: ProgressCallback) -> None:
             settings, product_id, made["version"], approver=APPROVER, reason=REASON, at=datetime.now(UTC),
             rules=demonstration(rules_for(settings, product_id)),
         )
+    report("card", 0.9)
+    refresh_documents(settings, product_id, made["version"])
 
 
 def _materialise(walk: Walk, report: ProgressCallback) -> None:

@@ -72,8 +72,16 @@ class Encoder:
                     unseen[i].append(feature.name)
         return matrix, unseen
 
-    def frame(self, frame: pd.DataFrame) -> Matrix:
+    def frame(self, frame: pd.DataFrame, *, narrow: bool = False) -> Matrix:
         """Return the (n, n_features) matrix of a frame; columns that are no input are ignored.
+
+        Parameters
+        ----------
+        frame
+            Rows with the inputs by name.
+        narrow
+            Whether a frame whose numbers are all float32 gives a float32 matrix of half the size. Its values are those of
+            the float64 matrix, none is rounded: one wider column makes the whole matrix float64.
 
         Raises
         ------
@@ -83,11 +91,15 @@ class Encoder:
         missing = [name for name in self._names if name not in frame.columns]
         if missing:
             raise DataError(f"the frame lacks columns {missing}")
-        matrix = np.empty((len(frame), len(self._features)))
+        matrix = np.empty((len(frame), len(self._features)), dtype=np.float32 if narrow and self._single(frame) else np.float64)
         for j, feature in enumerate(self._features):
             column = frame[feature.name]
             matrix[:, j] = _floats(feature, column) if feature.dtype == "float" else _categories(feature, self._codes[j], column)
         return matrix
+
+    def _single(self, frame: pd.DataFrame) -> bool:
+        # A code is a whole number below 2**24, which float32 holds.
+        return all(frame[feature.name].dtype == np.float32 for feature in self._features if feature.dtype == "float")
 
     def _check_names(self, row: Mapping[str, Value]) -> None:
         missing, extra = [n for n in self._names if n not in row], sorted(set(row) - set(self._names))
@@ -144,7 +156,8 @@ def _categories(feature: InputSpec, codes: Mapping[str, float], column: pd.Serie
     import pandas as pd
 
     # Distinct values are few and rows many: each value is coded once.
-    positions, values = pd.factorize(column.astype(object), use_na_sentinel=True)
+    coded = column if isinstance(column.dtype, pd.CategoricalDtype) else column.astype(object)
+    positions, values = pd.factorize(coded, use_na_sentinel=True)
     strangers = sorted({type(value).__name__ for value in values if not isinstance(value, str)})
     if strangers:
         raise DataError(f"a category must be text, met {strangers}", where=feature.name)

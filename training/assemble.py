@@ -164,10 +164,11 @@ def _mean_answer(fitted: FittedScore) -> float:
 
 
 def _medians(fitted: FittedScore) -> dict[str, float | None]:
-    matrix, medians = fitted.data.matrix[fitted.data.fitted_rows], {}
+    rows, medians = fitted.data.fitted_rows, {}
     for j, feature in enumerate(fitted.task.features):
         if feature.dtype == "float":
-            known = matrix[~np.isnan(matrix[:, j]), j]
+            column = fitted.data.matrix[rows, j].astype(np.float64, copy=False)
+            known = column[~np.isnan(column)]
             medians[feature.name] = float(np.median(known)) if len(known) else None
     return medians
 

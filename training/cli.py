@@ -21,10 +21,12 @@ if TYPE_CHECKING:
               help="Seconds after which the search begins no further trial.")
 @click.option("--tuned", is_flag=True, help="Take the parameters that `roadrisk tune` kept.")
 @click.option("--seed", type=int, default=None, help="Seed; by default ROADRISK_SEED.")
+@click.option("--by", default="", help="Who trains: nobody approves alone what they have trained.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--dry-run", is_flag=True, help="Say what would be trained on which rows, and write nothing.")
 def train(
-    product: str, trials: int, timeout_s: float | None, tuned: bool, seed: int | None, as_json: bool, dry_run: bool
+    product: str, trials: int, timeout_s: float | None, tuned: bool, seed: int | None, by: str, as_json: bool,
+    dry_run: bool,
 ) -> None:
     """Train PRODUCT, or all products: fit, calibrate, sign a bundle, write a card, track and register it.
 
@@ -38,13 +40,15 @@ def train(
     settings = Settings()
     chosen = list(PRODUCTS) if product == "all" else [product]
     results = [
-        _dry(name, settings) if dry_run else _train(name, settings, trials, timeout_s, seed, tuned=tuned) for name in chosen
+        _dry(name, settings) if dry_run else _train(name, settings, trials, timeout_s, seed, tuned=tuned, by=by)
+        for name in chosen
     ]
     emit({"trained": [] if dry_run else results, "planned": results if dry_run else []}, as_json, _render)
 
 
 def _train(
-    product: str, settings: Settings, trials: int, timeout_s: float | None, seed: int | None, *, tuned: bool
+    product: str, settings: Settings, trials: int, timeout_s: float | None, seed: int | None, *, tuned: bool,
+    by: str,
 ) -> dict[str, Any]:
     from training.pipeline import summary, train_product, with_parameters
     from training.products import task_for, training_frame
@@ -56,7 +60,8 @@ def _train(
     with progress(f"train {product}") as tell:
         frame, snapshot = training_frame(product, settings)
         trained = train_product(
-            task, frame, settings=settings, snapshot=snapshot, progress=tell, trials=trials, timeout_s=timeout_s, seed=seed
+            task, frame, settings=settings, snapshot=snapshot, progress=tell, trials=trials, timeout_s=timeout_s, seed=seed,
+            by=by,
         )
     return summary(trained)
 

@@ -12,6 +12,8 @@ from registry.products import PRODUCTS
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from registry.settings import Settings
+
 SHOWN_SOURCES = 8
 
 
@@ -39,13 +41,26 @@ def evaluate(
     wait_passively()
     from training.judgement.judge import QUICK_REPLICATES, REPLICATES, judge
 
+    settings = Settings()
     draws = replicates or (QUICK_REPLICATES if quick else REPLICATES)
     with progress(f"evaluate {product}") as tell:
         document = judge(
-            Settings(), product, version, at=datetime.now(UTC), glass_box=not quick, replicates=draws, seed=seed, again=again,
+            settings, product, version, at=datetime.now(UTC), glass_box=not quick, replicates=draws, seed=seed, again=again,
             progress=tell,
         )
+    refresh_documents(settings, product, document["version"])
     emit(document, as_json, _render)
+
+
+def refresh_documents(settings: Settings, product: str, version: int) -> None:
+    """Write the card's documents again, with what has been found out."""
+    from registry.evidence import card_folder
+    from training.cards.render import write_documents
+    from training.cards.whole import find_version, whole_of
+
+    made = find_version(settings, str(version), product=product)
+    folder = card_folder(settings, product, made.digest)
+    write_documents(whole_of(settings, made), folder, folder, font=settings.cjk_font)
 
 
 def _render(document: dict[str, Any]) -> RenderableType:

@@ -17,6 +17,7 @@ from registry.output import ProgressCallback
 from training.matrix import Mask, Outcome, TrainingData, outcome, prepare
 from training.members import mean_of_texts, member_of
 from training.splits import TRAIN, VALID
+from training.streamed import predicted, readable
 from training.task import ComponentTask, TrainingTask
 
 MAX_TREES: Final = 1000
@@ -178,18 +179,20 @@ def fit_members(
         return one, margins, margins
     blind = blind_member(data, seed)
     fitted, honest = [], np.zeros(len(data.frame))
+    development = data.fitted_rows
     for member in range(count):
         tell = _within(progress, member, count)
-        one, margins = fit_component(data, component, seed, threads, tell, parameters, member=member)
+        one = _boosted(data, component, seed, threads, tell, parameters, member=member)
         fitted.append(one)
-        honest = np.where(data.fitted_rows & (blind == member), margins, honest)
+        unseen = development & (blind == member)
+        honest[unseen] = _predict(one.text, data, threads, unseen)
     text = mean_of_texts([one.text for one in fitted])
     raw = _predict(text, data, threads)
     mean = replace(
         fitted[0], text=text, n_trees=sum(one.n_trees for one in fitted),
         best_score=float(np.mean([one.best_score for one in fitted])),
     )
-    return mean, raw, np.where(data.fitted_rows, honest, raw)
+    return mean, raw, np.where(development, honest, raw)
 
 
 def fit_component(
@@ -202,6 +205,14 @@ def fit_component(
     of the other groups and stopped on its own groups' rows of the validation period; where those hold fewer than
     `LEAST_EVENTS` events, on all its own groups' development rows.
     """
+    made = _boosted(data, component, seed, threads, progress, parameters, callbacks, member)
+    return made, _predict(made.text, data, threads)
+
+
+def _boosted(
+    data: TrainingData, component: ComponentTask, seed: int, threads: int, progress: ProgressCallback | None,
+    parameters: Mapping[str, Any] | None, callbacks: tuple[Callable[..., None], ...] = (), member: int = 0,
+) -> FittedComponent:
     import lightgbm
 
     target = outcome(component, data.frame)
@@ -224,8 +235,7 @@ def fit_component(
         raise TrainingError(f"LightGBM refused the data: {error}", where=f"{data.task.id}.{component.name}") from error
     text = booster.model_to_string(num_iteration=booster.best_iteration)
     (score,) = booster.best_score[VALID].values()
-    made = FittedComponent(component, text, text.count("\nTree="), float(score), settings)
-    return made, _predict(text, data, threads)
+    return FittedComponent(component, text, text.count("\nTree="), float(score), settings)
 
 
 def blind_member(data: TrainingData, seed: int) -> npt.NDArray[np.int64]:
@@ -243,11 +253,14 @@ def _rows(data: TrainingData, target: Outcome, seed: int, member: int) -> tuple[
     return usable & ~own, period if enough else usable & own
 
 
-def _predict(text: str, data: TrainingData, threads: int) -> Matrix:
+def _predict(text: str, data: TrainingData, threads: int, rows: Mask | None = None) -> Matrix:
     # What is calibrated, explained and served is the saved text, so it is the saved text that predicts here.
     import lightgbm
 
-    margins: Matrix = lightgbm.Booster(model_str=text).predict(data.matrix, raw_score=True, num_threads=threads)
+    booster = lightgbm.Booster(model_str=text)
+    if rows is not None:
+        return predicted(booster, data.matrix, rows, threads=threads)
+    margins: Matrix = booster.predict(data.matrix, raw_score=True, num_threads=threads)
     return margins
 
 
@@ -262,7 +275,7 @@ def _dataset(data: TrainingData, target: Outcome, rows: Any, reference: Any = No
 
     features = data.task.features
     return lightgbm.Dataset(
-        data.matrix[rows],
+        readable(data.matrix, rows),
         label=target.label[rows],
         weight=target.weight[rows],
         feature_name=[feature.name for feature in features],

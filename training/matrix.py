@@ -29,7 +29,7 @@ class TrainingData:
     frame
         (n, columns) with a `fold` column.
     matrix
-        (n, n_features), categories as codes.
+        (n, n_features), categories as codes; float32 where every number of the frame is, else float64.
     """
 
     task: TrainingTask
@@ -70,13 +70,13 @@ def prepare(task: TrainingTask, frame: pd.DataFrame) -> TrainingData:
     unknown = sorted(set(frame[FOLD].unique()) - {"train", "valid", "test", "none"})
     if unknown:
         raise TrainingError(f"unknown folds {unknown}", where=task.id, remedy="Use train, valid, test and none.")
-    return TrainingData(task, frame, encode(task.features, frame))
+    return TrainingData(task, frame, encode(task.features, frame, narrow=True))
 
 
-def encode(features: Sequence[Feature], frame: pd.DataFrame) -> Matrix:
+def encode(features: Sequence[Feature], frame: pd.DataFrame, *, narrow: bool = False) -> Matrix:
     """Return the (n, n_features) matrix by the rule of `registry.encoding`; a required input must be there."""
     try:
-        matrix = Encoder(features).frame(frame)
+        matrix = Encoder(features).frame(frame, narrow=narrow)
     except DataError as error:
         raise TrainingError(error.message, where=error.where) from error
     for j, feature in enumerate(features):

@@ -20,6 +20,7 @@ from registry.signing import sign_bundle
 from training.assemble import assemble
 from training.calibration import calibrate, isotonic_gain
 from training.card import Card, make_card, save_card
+from training.cards.whole import snapshot_record
 from training.evaluation import REPLICATES, evaluate
 from training.fit import FittedScore, fit_score
 from training.search import Tuned, tune
@@ -63,7 +64,7 @@ class TrainedScore:
 def train_product(
     task: TrainingTask, frame: pd.DataFrame, *, settings: Settings, snapshot: str,
     progress: ProgressCallback | None = None, trials: int = 0, timeout_s: float | None = None, seed: int | None = None,
-    replicates: int = REPLICATES, register: bool = True,
+    replicates: int = REPLICATES, register: bool = True, documents: bool = True, by: str = "",
 ) -> TrainedScore:
     """Train one score and register it.
 
@@ -85,6 +86,10 @@ def train_product(
         Bootstrap draws for the intervals of the card.
     register
         False leaves MLflow alone: the bundle and card are written and nothing else.
+    documents
+        False writes the card's facts alone; `roadrisk card` makes Markdown, HTML and PDF of them at any time.
+    by
+        Who trains, for the rule that nobody approves alone what they have trained; empty for unknown.
 
     Raises
     ------
@@ -105,13 +110,15 @@ def train_product(
         task = with_parameters(task, {one.component: one.parameters for one in tuned})
     fitted = fit_score(task, frame, seed=chosen, threads=settings.threads, progress=tell.within("fit"))
     return finish(
-        fitted, settings=settings, snapshot=snapshot, tell=tell, tuned=tuned, replicates=replicates, register=register
+        fitted, settings=settings, snapshot=snapshot, tell=tell, tuned=tuned, replicates=replicates, register=register,
+        documents=documents, by=by,
     )
 
 
 def finish(
     fitted: FittedScore, *, settings: Settings, snapshot: str, tell: Steps | None = None,
-    tuned: tuple[Tuned, ...] = (), replicates: int = REPLICATES, register: bool = True,
+    tuned: tuple[Tuned, ...] = (), replicates: int = REPLICATES, register: bool = True, documents: bool = True,
+    by: str = "",
 ) -> TrainedScore:
     """Turn fitted boosters into a registered score: everything of `train_product` after the fit."""
     tell = tell or Steps(None)
@@ -128,9 +135,12 @@ def finish(
     margins = judged_margins(calibrated)
     figures = evaluate(calibrated.data, margins, seed=fitted.seed, replicates=replicates)
     tell.at("card")
-    card = make_card(calibrated, bundle, figures, affine, gains)
+    record = snapshot_record(settings, snapshot)
+    card = make_card(calibrated, bundle, figures, affine, gains, record=record, threads=settings.threads)
+    if by:
+        card["trained_by"] = by
     with tempfile.TemporaryDirectory(prefix=".card-", dir=settings.home) as staging:
-        made = save_card(card, figures, Path(staging) / "card")
+        made = save_card(card, figures, Path(staging) / "card", font=settings.cjk_font, documents=documents)
         card_folder = _keep(made, settings.home / "cards" / folder.name)
     version, run_id = None, None
     if register:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from registry.bundle import ScoreBundle
+from registry.code_version import code_digest, code_version
 from registry.models import ModelRegistry
 from registry.settings import Settings
+from training.card import features_digest
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -57,6 +59,7 @@ def track(
         tags={
             "product": manifest.product, "digest": bundle.digest, "snapshot": manifest.provenance.snapshot,
             "seed": str(manifest.provenance.seed), "simulated": str(manifest.provenance.simulated).lower(),
+            "code_version": code_version(), "code_digest": code_digest(), "features_digest": features_digest(bundle),
         },
     ).info.run_id
     try:

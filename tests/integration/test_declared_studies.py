@@ -14,12 +14,12 @@ from registry.settings import Settings
 from registry.signing import init_keys
 from training.fit import wait_passively
 
-ROWS = 15_000
+ROWS = 8_000
 DATA = Settings().real_data_dir
-# One round instead of five, three folds instead of ten, few trees, no search and no peers.
+# One round instead of five, two folds instead of ten, few trees, no search and no peers.
 CHEAPER: dict[str, tuple[dict[str, Any], dict[str, dict[str, Any]]]] = {
     "datacar": ({"random_states": (0,)}, {"frequency": {"n_trees": 40}, "severity": {"n_trees": 20}}),
-    "polish-bankruptcy": ({"folds": 3}, {"bankrupt": {"n_trees": 25}}),
+    "polish-bankruptcy": ({"folds": 2}, {"bankrupt": {"n_trees": 25}}),
 }
 
 

@@ -76,14 +76,6 @@ def test_several_rounds_are_judged_and_all_rows_are_kept(ran: Ran) -> None:
     assert found["test"]["failed"]["auc"]["over_rounds"][0] < result["metrics"]["auc_test"]["ours"]
 
 
-def test_the_same_seed_gives_the_same_bundle_and_figures(ran: Ran) -> None:
-    content = made_up_declaration()
-    content["scores"][0] |= {"peers": [], "search": {}}
-    first, second = ran(content), ran(content)
-    assert first["bundle"]["digest"] == second["bundle"]["digest"]
-    assert first["metrics"] == second["metrics"]
-
-
 @pytest.mark.parametrize(
     ("column", "says"),
     [("colour", r"columns \['colour'\] are missing, there are \['age', 'body', "), ("body", r"not a number: .*feature age_year")],
