@@ -13,6 +13,7 @@ Exit codes of the command line (documented in `docs/operations.md`; 2 is the she
 50    training could not make a score
 60    promotion refused
 70    a service is not available
+80    refused: who asks is not known, or may not ask this, or has asked too often
 ====  ==========================================================================
 """
 
@@ -89,6 +90,36 @@ class UnknownEntity(NotFound):
     """No such vehicle, enterprise or driver in the feature store."""
 
     slug, title = "unknown-entity", "Unknown entity"
+
+
+class Conflict(RoadRiskError):
+    """Something else is being done, or was done, in the same place."""
+
+    exit_code, http_status, slug, title = 60, 409, "conflict", "Conflict"
+
+
+class KeyReused(InvalidRequest):
+    """An idempotency key that came with another request before."""
+
+    slug, title = "idempotency-key-reused", "Idempotency key reused"
+
+
+class AccessRefused(RoadRiskError):
+    """A call that is outside what its caller is authorised for."""
+
+    exit_code, http_status, slug, title = 80, 403, "forbidden", "Not authorised"
+
+
+class Unauthenticated(AccessRefused):
+    """A call without a key that is known and live."""
+
+    http_status, slug, title = 401, "unauthenticated", "Not authenticated"
+
+
+class QuotaExceeded(AccessRefused):
+    """A caller who has asked too often; `details` may hold `retry_after_s`."""
+
+    http_status, slug, title = 429, "quota-exceeded", "Too many requests"
 
 
 class IntegrityError(RoadRiskError):

@@ -39,6 +39,24 @@ class Settings(BaseSettings):
     clock
         Instant at which the age of a source is counted: the feature snapshot's cut-off, or the wall clock's now. auto is
         snapshot for a simulated province, which ends in the past, and wall for everything else.
+    ledger_url
+        Where ledgers and access are kept: postgresql://USER@HOST/DATABASE; SQLite files in the home when empty. No password
+        belongs into it; PGPASSFILE names a file with one.
+    anchor_dir
+        Folder outside the ledgers' database, best on another machine, that receives signed heads of the ledgers.
+    online_url
+        Where the online store lies: redis://HOST:PORT/DB; an SQLite file in the home when empty.
+    store_timeout_s
+        How long a request waits for the online store.
+    degraded_products
+        Products that answer from the last recorded inputs of the entity, and say so, while the online store does not answer;
+        the others refuse with 503.
+    idempotency_h
+        How long the answer of an idempotency key is kept.
+    access_rules
+        JSON file of charges and limits that replace those of `registry.access.rules`; none by default.
+    otlp_endpoint
+        Address of an OpenTelemetry collector that receives spans; none by default.
     gate_rules
         JSON file of thresholds that replace those of `registry.gate_rules`, by product; none by default.
     cjk_font
@@ -65,6 +83,14 @@ class Settings(BaseSettings):
     push_key: SecretStr = SecretStr("")
     clock: Literal["auto", "snapshot", "wall"] = "auto"
     optuna_storage: str = ""
+    ledger_url: str = ""
+    anchor_dir: Path | None = None
+    online_url: str = ""
+    store_timeout_s: float = Field(default=0.5, gt=0)
+    degraded_products: tuple[str, ...] = ()
+    idempotency_h: float = Field(default=24.0, gt=0)
+    access_rules: Path | None = None
+    otlp_endpoint: str = ""
     gate_rules: Path | None = None
     cjk_font: Path | None = None
 
@@ -127,6 +153,11 @@ class Settings(BaseSettings):
     def bundle_dir(self) -> Path:
         """Score bundles by digest."""
         return self.home / "bundles"
+
+    @property
+    def batch_dir(self) -> Path:
+        """Batches: pseudonymised rows that wait, parts that are done, results."""
+        return self.home / "batches"
 
     @property
     def ledger_dir(self) -> Path:
