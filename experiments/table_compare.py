@@ -198,7 +198,9 @@ def deciles(judge: Judge, readings: Sequence[Reading], *, replicates: int, seed:
     binomial, a little wide where probabilities differ within a decile. There is none where rounds share test rows, whose counts
     are not new ones.
     """
-    y, mu, w = (np.concatenate([part(r) for r in readings]) for part in _PARTS)
+    y = np.concatenate([r.observed for r in readings])
+    mu = np.concatenate([r.predicted[OURS] for r in readings])
+    w = np.concatenate([r.weight for r in readings])
     groups = np.concatenate([r.groups for r in readings])
     place = np.concatenate([_place(r.predicted[OURS], r.weight) for r in readings])
     once = len(np.unique(np.concatenate([r.rows for r in readings]))) == len(y)
@@ -222,9 +224,6 @@ def deciles(judge: Judge, readings: Sequence[Reading], *, replicates: int, seed:
             one["band"] = _binomial_band(e, float(w[rows].sum()))
         found.append(one)
     return found
-
-
-_PARTS: Final = (lambda r: r.observed, lambda r: r.predicted[OURS], lambda r: r.weight)
 
 
 def _place(predicted: Matrix, weight: Matrix) -> Any:
