@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Direction = Literal["raises", "lowers"]
+Detail = Literal["reasons", "groups", "exact"]
 
 
 class _Closed(BaseModel):
@@ -31,7 +32,8 @@ class ReasonOut(Wording):
 
     code: str
     direction: Direction
-    contribution: float = Field(description="points")
+    contribution: float = Field(description="points; rounded to whole ones in `groups`, to fives in `reasons`")
+    band: Literal["slight", "moderate", "strong"] = Field(description="below 5, below 15, and 15 points or more")
     features: list[str]
     value: float | str | None = Field(description="observed value of the leading feature")
     median: float | None = Field(description="median of the reference population")
@@ -99,9 +101,9 @@ class SourceOut(Wording):
 
 
 class FreshnessOut(_Closed):
-    """How fresh one feature is."""
+    """How fresh some features are that are equally so."""
 
-    feature: str
+    features: list[str]
     event_timestamp: str | None = Field(description="instant that the stored value speaks about; null where none is stored")
     age_d: float | None = Field(description="age of its oldest source in days; null where one was never delivered")
     source: str = Field(description="that source")
@@ -136,7 +138,7 @@ class ExposureOut(_Closed):
 class WarningOut(Wording):
     """Something to know before relying on the answer."""
 
-    code: Literal["unseen-category", "stale-source", "clamped"]
+    code: Literal["unseen-category", "stale-source", "source-not-authorised", "clamped", "degraded"]
     subject: str
 
 
@@ -150,11 +152,17 @@ class RecordedAnswer(_Closed):
     """An answer as it was recorded."""
 
     score_id: str
+    detail: Detail = Field(
+        default="exact", description="how much of the explanation the scenario lets out; `exact` holds everything"
+    )
+    degraded: bool = Field(
+        default=False, description="whether it rests on the inputs of an earlier answer, because the store does not answer"
+    )
     product: str
     product_name: Wording
     outcome: Wording | None
     score: float | None = Field(description="points rounded to one decimal, 0 to 1000, higher is riskier")
-    points: float | None = Field(description="exact points")
+    points: float | None = Field(description="exact points; rounded where the detail is `reasons`")
     tier: TierOut
     percentile: float | None = Field(description="percentage of the reference population at or below")
     answer: dict[str, float] | None = Field(description="quantities of the product by name")
@@ -169,7 +177,7 @@ class RecordedAnswer(_Closed):
     as_of: str = Field(description="cut-off of the inputs, ISO 8601")
     sources: list[SourceOut]
     freshness: list[FreshnessOut] = Field(
-        default_factory=list, description="per feature; empty where the caller sent the inputs or in older records"
+        default_factory=list, description="features that are equally fresh; empty where the caller sent the inputs"
     )
     coverage: CoverageOut
     model: ModelOut
@@ -242,14 +250,54 @@ class VerificationOut(_Closed):
     """The explanation was recomputed from the recorded row with the recorded bundle."""
 
     digest: str
+    engine: str = Field(description="which implementation of exact TreeSHAP")
     max_difference_points: float
     additivity_error_points: float
+
+
+class InputSourceOut(_Closed):
+    """A resource that an input is computed from."""
+
+    resource: str
+    complete_until: str | None = Field(description="instant until which it was complete when the decision was made")
+
+
+class InputOut(Wording):
+    """One input of a decision."""
+
+    feature: str
+    value: float | str | None
+    unit: str
+    group: str
+    window_d: int | None = Field(description="days before the cut-off that it looks at; null for a state")
+    points: float | None = Field(description="its exact Shapley value; null without a score")
+    sources: list[InputSourceOut]
+    event_timestamp: str | None = Field(description="instant that the stored value speaks about")
+
+
+class SourceRowOut(_Closed):
+    """A row of a source, as it was known at the cut-off."""
+
+    row_id: str = Field(description="pseudonym of the supplier's row")
+    event_time: str
+    arrived_at: str
+    delivery_id: str
+
+
+class RowsBehindOut(Wording):
+    """Rows of one resource that the inputs were computed from."""
+
+    resource: str
+    window_d: int | None
+    n_rows: int
+    rows: list[SourceRowOut] = Field(description="the newest ones")
 
 
 class ExplanationOut(_Closed):
     """The exact explanation of a past decision."""
 
     score_id: str
+    detail: Detail
     product: str
     decided_at: str
     as_of: str
@@ -265,6 +313,82 @@ class ExplanationOut(_Closed):
     currency: str | None = Field(description="ISO 4217 code of the amounts")
     decomposition: DecompositionOut | None
     verification: VerificationOut | None
+    inputs: list[InputOut] = Field(description="every input; empty where the scenario lets out less than `exact`")
+    rows: list[RowsBehindOut] | None = Field(description="rows of the sources, where they were asked for")
+
+
+class DifferenceOut(_Closed):
+    """A part of a decision that did not come out again."""
+
+    part: str
+    recorded: Any
+    recomputed: Any
+
+
+class ReplayOut(_Closed):
+    """A decision computed again."""
+
+    score_id: str
+    product: str
+    decided_at: str
+    replayed_at: str
+    digest: str
+    engine: str
+    equal: bool = Field(description="whether every compared part is the same, byte by byte")
+    compared: list[str]
+    differences: list[DifferenceOut]
+
+
+class SideOut(_Closed):
+    """One side of a what-if question."""
+
+    score: float | None
+    points: float | None
+    tier: TierOut
+    percentile: float | None
+    answer: dict[str, float] | None
+    factors: list[FactorOut] | None
+    groups: list[GroupOut]
+    reasons: list[ReasonOut]
+    warnings: list[WarningOut]
+
+
+class WhatIfOut(_Closed):
+    """The score with other values, beside the current one."""
+
+    score_id: str = Field(description="of the current score, which is recorded; the assumed one is not a decision")
+    detail: Detail
+    product: str
+    changes: dict[str, float | str]
+    current: SideOut
+    assumed: SideOut
+    points_change: float | None
+    model: ModelOut
+    as_of: str
+
+
+class NoticeOut(Wording):
+    """What the subject of an automated decision is told."""
+
+    product: str
+    source: str = Field(description="on what it rests, and how well that is sourced")
+
+
+class DutyOut(_Closed):
+    """What the subject of a decision asked for, or what came of it."""
+
+    kind: Literal["notice_given", "objection", "human_review", "review_result"]
+    at: str
+    ground: str
+    reference: str
+    result: str = ""
+
+
+class DutiesOut(_Closed):
+    """All of them for one decision, oldest first."""
+
+    score_id: str
+    duties: list[DutyOut]
 
 
 class FieldProblem(_Closed):

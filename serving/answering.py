@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from features.online import FeatureAge, OnlineInputs, SourceAge
 from registry.answers import answer_of
 from registry.bundle import Manifest
 from registry.decisions import as_encoded
-from registry.encoding import Value
+from registry.encoding import Matrix, Value
 from registry.feature_spec import GROUPS
 from registry.products import PRODUCTS, ScoreProduct
 from registry.scale import TIERS, Tier
@@ -21,6 +21,10 @@ from serving.no_score import known_inputs, no_score_of, source_names
 from serving.reasons import reasons_of
 
 DECOMPOSITION: Final = "decomposition"
+DEGRADED: Final = {
+    "code": "degraded", "subject": "feature store", "zh": "特征库暂时不可用，按该主体最近一次评分所用数据评分",
+    "en": "the feature store does not answer; scored on the inputs of the entity's last answer",
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,8 @@ class Scored:
 
 
 def answer_score(
-    scorer: Scorer, version: str, inputs: OnlineInputs, *, score_id: str, product: ScoreProduct | None = None
+    scorer: Scorer, version: str, inputs: OnlineInputs, *, score_id: str, product: ScoreProduct | None = None,
+    degraded: bool = False,
 ) -> Scored:
     """Return the answer for one entity, or for the inputs of one request.
 
@@ -64,41 +69,86 @@ def answer_score(
         Identifier of the answer.
     product
         The declared product, whose rules decide when there is no score; None for a portfolio.
+    degraded
+        Whether the inputs are those of an earlier answer, because the store does not answer.
 
     Raises
     ------
     InvalidRequest
         If a declared input is absent or a value is of the wrong kind.
     """
-    manifest = scorer.manifest
-    values: dict[str, Value] = {n: inputs.values[n] for n in manifest.feature_names if n in inputs.values}
+    values = model_inputs(scorer.manifest, inputs)
     matrix, unseen = scorer.encode([values])
+    blank = unscored(scorer, version, inputs, values, score_id=score_id, product=product, degraded=degraded)
+    if blank["no_score"] is not None:
+        blank["warnings"] += unseen_warnings(scorer.manifest, unseen[0])
+        return Scored(blank, as_encoded(matrix))
+    return fill(blank, scorer.manifest, scorer.explain(matrix), matrix, values, inputs.exposure, unseen[0])
+
+
+def answer_again(scorer: Scorer, inputs: OnlineInputs, *, scored: bool, engine: str) -> Scored:
+    """Return what follows from recorded inputs and a bundle alone; grey where the decision had no score.
+
+    Raises
+    ------
+    InvalidRequest
+        If a declared input is absent or a value is of the wrong kind.
+    """
+    values = model_inputs(scorer.manifest, inputs)
+    matrix, unseen = scorer.encode([values])
+    answer = _head(scorer.manifest, "") | {"warnings": []}
+    if not scored:
+        return Scored(answer | {"tier": _tier("grey")}, as_encoded(matrix))
+    explanation = scorer.explain(matrix, engine=engine)
+    return fill(answer, scorer.manifest, explanation, matrix, values, inputs.exposure, unseen[0])
+
+
+def model_inputs(manifest: Manifest, inputs: OnlineInputs) -> dict[str, Value]:
+    """Return the inputs that a model reads, in its order, of those that are known."""
+    return {name: inputs.values[name] for name in manifest.feature_names if name in inputs.values}
+
+
+def unscored(
+    scorer: Scorer, version: str, inputs: OnlineInputs, values: Mapping[str, Value], *, score_id: str,
+    product: ScoreProduct | None, degraded: bool = False,
+) -> dict[str, Any]:
+    """Return the answer as far as no model is needed: whose it is, on what it rests, and why there is no score if so."""
+    manifest = scorer.manifest
     answer = _head(manifest, score_id) | _provenance(scorer, version, inputs, values, product)
-    no_score = no_score_of(manifest, values, inputs.sources, product)
-    if no_score is not None:
-        answer |= {"no_score": no_score, "tier": _tier("grey")}
-        answer["warnings"] = _warnings(manifest, inputs.sources, unseen[0], 0.0)
-        return Scored(answer, as_encoded(matrix))
-    explanation = scorer.explain(matrix)
-    answer |= _score(manifest, explanation, inputs.exposure, values) | explain_row(manifest, explanation, values)
-    answer["lines"] = line_tables(manifest, explanation, answer["answer"])
-    clamp = float(explanation.clamp[0])
-    answer["warnings"] = _warnings(manifest, inputs.sources, unseen[0], clamp)
-    points = dict(zip(manifest.feature_names, explanation.contributions[0].tolist(), strict=True))
-    return Scored(answer, as_encoded(matrix), explanation.base, clamp, points)
+    answer["degraded"] = degraded
+    answer["warnings"] = _of_sources(inputs.sources) + ([DEGRADED] if degraded else [])
+    answer["no_score"] = no_score_of(manifest, values, inputs.sources, product)
+    if answer["no_score"] is not None:
+        answer["tier"] = _tier("grey")
+    return answer
 
 
-def explain_row(manifest: Manifest, explanation: Explanation, values: Mapping[str, Value]) -> dict[str, Any]:
+def fill(
+    answer: dict[str, Any], manifest: Manifest, explanation: Explanation, matrix: Matrix, values: Mapping[str, Value],
+    exposure: float | None, unseen: Sequence[str], row: int = 0,
+) -> Scored:
+    """Return the answer with its score; `row` is the entity's in explanation and matrix."""
+    answer |= _score(manifest, explanation, exposure, values, row) | explain_row(manifest, explanation, values, row)
+    answer["lines"] = line_tables(manifest, explanation, answer["answer"], row)
+    clamp = float(explanation.clamp[row])
+    answer["warnings"] += unseen_warnings(manifest, unseen) + _clamped(clamp)
+    points = dict(zip(manifest.feature_names, explanation.contributions[row].tolist(), strict=True))
+    return Scored(answer, as_encoded(matrix[row : row + 1]), explanation.base, clamp, points)
+
+
+def explain_row(
+    manifest: Manifest, explanation: Explanation, values: Mapping[str, Value], row: int = 0
+) -> dict[str, Any]:
     """Return everything that explains one score: reasons, groups, factors and the exact decomposition."""
-    contributions = explanation.contributions[0].tolist()
+    contributions = explanation.contributions[row].tolist()
     priced = manifest.answer == "pure_premium"
     return {
         "reasons": reasons_of(manifest, contributions, values),
         "groups": _groups(manifest, contributions),
-        "factors": factor_table(manifest, explanation) if priced else None,
+        "factors": factor_table(manifest, explanation, row) if priced else None,
         "factor_rule": RULE if priced else None,
         "currency": manifest.currency,
-        DECOMPOSITION: _decomposition(manifest, explanation, contributions, values),
+        DECOMPOSITION: _decomposition(manifest, explanation, contributions, values, row),
     }
 
 
@@ -120,7 +170,8 @@ def percentile_of(points: float, quantiles: Sequence[float]) -> float:
 def _head(manifest: Manifest, score_id: str) -> dict[str, Any]:
     declared = PRODUCTS.get(manifest.product)
     return {
-        "score_id": score_id, "product": manifest.product, "product_name": {"zh": manifest.zh, "en": manifest.en},
+        "score_id": score_id, "detail": "exact", "product": manifest.product,
+        "product_name": {"zh": manifest.zh, "en": manifest.en},
         "outcome": {"zh": declared.outcome_zh, "en": declared.outcome_en} if declared else None,
         "score": None, "points": None, "tier": None, "percentile": None, "answer": None, "exposure": None,
         "no_score": None, "reasons": [], "groups": [], "factors": None, "factor_rule": None, "currency": None,
@@ -129,10 +180,10 @@ def _head(manifest: Manifest, score_id: str) -> dict[str, Any]:
 
 
 def _score(
-    manifest: Manifest, explanation: Explanation, exposure: float | None, values: Mapping[str, Value]
+    manifest: Manifest, explanation: Explanation, exposure: float | None, values: Mapping[str, Value], row: int
 ) -> dict[str, Any]:
-    points = float(explanation.points[0])
-    margins = explanation.component_base + explanation.component_contributions[0].sum(axis=1)
+    points = float(explanation.points[row])
+    margins = explanation.component_base + explanation.component_contributions[row].sum(axis=1)
     used = exposure if manifest.answer == "rate" else None
     return {
         "score": round(points, 1), "points": points, "tier": _tier(manifest.scale.tier(points)),
@@ -158,7 +209,7 @@ def _groups(manifest: Manifest, contributions: Sequence[float]) -> list[dict[str
 
 
 def _decomposition(
-    manifest: Manifest, explanation: Explanation, contributions: Sequence[float], values: Mapping[str, Value]
+    manifest: Manifest, explanation: Explanation, contributions: Sequence[float], values: Mapping[str, Value], row: int
 ) -> dict[str, Any]:
     lines = [
         {
@@ -169,8 +220,8 @@ def _decomposition(
     ]
     lines.sort(key=lambda line: -abs(line["points"]))  # type: ignore[arg-type]  # points are floats among mixed values
     return {
-        "base": explanation.base, "contributions": lines, "clamp": float(explanation.clamp[0]),
-        "total": float(explanation.points[0]),
+        "base": explanation.base, "contributions": lines, "clamp": float(explanation.clamp[row]),
+        "total": float(explanation.points[row]),
     }
 
 
@@ -181,7 +232,7 @@ def _provenance(
     return {
         "as_of": inputs.as_of.isoformat(),
         "sources": [_source(age) for age in inputs.sources],
-        "freshness": [_fresh(name, inputs.freshness[name]) for name in values if name in inputs.freshness],
+        "freshness": _fresh(values, inputs.freshness),
         "coverage": {
             "share": present / total, "present": present, "total": total,
             "minimum": product.min_coverage if product else 0.0,
@@ -202,35 +253,57 @@ def _source(age: SourceAge) -> dict[str, Any]:
     }
 
 
-def _fresh(name: str, age: FeatureAge) -> dict[str, Any]:
-    return {
-        "feature": name, "event_timestamp": age.event_timestamp.isoformat() if age.event_timestamp else None,
-        "age_d": age.age_d, "source": age.source,
-    }
+def _fresh(names: Iterable[str], freshness: Mapping[str, FeatureAge]) -> list[dict[str, Any]]:
+    alike: dict[FeatureAge, list[str]] = {}
+    for name in names:
+        if name in freshness:
+            alike.setdefault(freshness[name], []).append(name)
+    return [
+        {
+            "features": features, "event_timestamp": age.event_timestamp.isoformat() if age.event_timestamp else None,
+            "age_d": age.age_d, "source": age.source,
+        }
+        for age, features in alike.items()
+    ]
 
 
-def _warnings(
-    manifest: Manifest, sources: Sequence[SourceAge], unseen: Sequence[str], clamp: float
-) -> list[dict[str, str]]:
+def unseen_warnings(manifest: Manifest, names: Sequence[str]) -> list[dict[str, str]]:
+    """Return a warning for each input whose category was never seen in training."""
+    if not names:
+        return []
     named = {feature.name: feature for feature in manifest.features}
-    warnings = [
+    return [
         {
             "code": "unseen-category", "subject": name, "zh": f"{named[name].zh}的取值未见于训练数据，按“其他”处理",
             "en": f"the value of {named[name].en} was not seen in training and counts as other",
         }
-        for name in unseen
+        for name in names
     ]
+
+
+def _of_sources(sources: Sequence[SourceAge]) -> list[dict[str, str]]:
+    warnings = []
     for age in sources:
         if age.stale:
             zh, en = source_names(age.resource)
-            state_zh, state_en = ("无数据", "absent") if age.age_d is None else ("过期", "stale")
+            code, state_zh, state_en = _state(age)
             warnings.append({
-                "code": "stale-source", "subject": age.resource, "zh": f"数据资源“{zh}”{state_zh}",
+                "code": code, "subject": age.resource, "zh": f"数据资源“{zh}”{state_zh}",
                 "en": f"data resource {en!r} is {state_en}",
             })
-    if clamp:
-        warnings.append({
-            "code": "clamped", "subject": "points", "zh": f"分值按量程修正{clamp:+.1f}分",
-            "en": f"points were clamped by {clamp:+.1f} to stay within the scale",
-        })
     return warnings
+
+
+def _state(age: SourceAge) -> tuple[str, str, str]:
+    if not age.authorised:
+        return "source-not-authorised", "不在授权场景范围内，未读取", "outside the scenario and was not read"
+    return ("stale-source", "无数据", "absent") if age.age_d is None else ("stale-source", "过期", "stale")
+
+
+def _clamped(clamp: float) -> list[dict[str, str]]:
+    if not clamp:
+        return []
+    return [{
+        "code": "clamped", "subject": "points", "zh": f"分值按量程修正{clamp:+.1f}分",
+        "en": f"points were clamped by {clamp:+.1f} to stay within the scale",
+    }]

@@ -11,49 +11,77 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 
 from registry.errors import RoadRiskError
+from registry.settings import Settings
+from serving.adapter_routes import adapter_router
+from serving.app_version import API_VERSION
+from serving.authorised import Door
 from serving.catalogue_routes import add_pages, catalogue_router, health_router
 from serving.desk import ScoringDesk
 from serving.documents import DESCRIPTION, finish
 from serving.envelope import Envelope, request_id_of
+from serving.gate import Gate, KeyCheck, open_gate
 from serving.limits import DEFAULT_MAX_BODY_BYTES, BodyLimits
 from serving.metrics import Metrics
+from serving.past import PastScores, RowsBehind
+from serving.past_routes import past_router
 from serving.problems import MEDIA_TYPE, Problem, invalid_fields, method_not_allowed, not_found, of_status, problem_of
 from serving.schemas import UNION_TAGS, json_type
 from serving.score_routes import score_router
 
-API_VERSION: Final = "1.0.0"
 NO_TELEMETRY: Final[TelemetryConfig] = {
     "auto_configure": False, "logs": False, "metrics": False, "operation_spans": False, "tracing": False,
 }
 """The framework's telemetry keeps request bodies and exception texts, and an environment variable would export them."""
 
 
-def create_app(desk: ScoringDesk, *, max_body_bytes: int = DEFAULT_MAX_BODY_BYTES) -> FastAPI:
+def create_app(
+    desk: ScoringDesk, gate: Gate, *, rows_behind: RowsBehind | None = None, max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
+) -> FastAPI:
     """Return the application over a scoring desk.
 
     Parameters
     ----------
     desk
         Models, online store and decision ledger, ready to use.
+    gate
+        Who may ask what.
+    rows_behind
+        Finds the rows of the sources behind a decision; None where there is no warehouse.
     max_body_bytes
         Longest body of a request.
     """
-    metrics = Metrics()
+    metrics, door = Metrics(), Door(gate)
+    past = PastScores(desk.live, desk.decisions, desk.clock, rows_behind)
     app = FastAPI(
         title="roadrisk", version=API_VERSION, description=DESCRIPTION, openapi_url=None, docs_url=None, redoc_url=None,
         redirect_slashes=False, telemetry=NO_TELEMETRY,
     )
-    app.include_router(score_router(desk, metrics))
-    app.include_router(catalogue_router(desk))
-    app.include_router(health_router(desk, metrics))
+    app.include_router(score_router(desk, door, metrics))
+    app.include_router(past_router(past, door))
+    app.include_router(adapter_router(desk, door))
+    app.include_router(catalogue_router(desk, door))
+    app.include_router(health_router(desk, door, metrics))
     add_pages(app)
     _add_document(app)
     app.add_exception_handler(RoadRiskError, _ours)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_middleware(BodyLimits, max_body_bytes=max_body_bytes)
+    app.add_middleware(KeyCheck, gate=gate)
     app.add_middleware(Envelope, metrics=metrics)
     return app
+
+
+def open_app(settings: Settings) -> FastAPI:
+    """Return the application of a worker: real models, store, ledger and access, warmed up."""
+    from functools import partial
+
+    from features.rows_behind import rows_behind
+    from serving.start import open_desk
+
+    desk = open_desk(settings)
+    gate = open_gate(settings, desk.decisions, desk.clock)
+    return create_app(desk, gate, rows_behind=partial(rows_behind, settings))
 
 
 def _add_document(app: FastAPI) -> None:

@@ -3,65 +3,88 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI, Response
+from fastapi import APIRouter, FastAPI, Path, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 
+from registry.access.duties import notice_of
 from registry.bundle import ManifestFeature, canonical_json
 from registry.entities import ENTITIES
-from registry.products import PRODUCTS, ScoreProduct
+from registry.products import PRODUCTS, ScoreProduct, product_named
 from registry.reasons import REASONS, Reason
+from serving.answer_schema import NoticeOut
+from serving.authorised import Door
 from serving.desk import ScoringDesk
-from serving.documents import GET_PROBLEMS, page, problem_responses
+from serving.documents import GET_PROBLEMS, OPEN_PROBLEMS, page, problem_responses
 from serving.live import LiveScorer
 from serving.metrics import CONTENT_TYPE, Metrics
 
 
-def catalogue_router(desk: ScoringDesk) -> APIRouter:
-    """Return the routes of the catalogue."""
+def catalogue_router(desk: ScoringDesk, door: Door) -> APIRouter:
+    """Return the routes of the catalogue; any live key opens them."""
     router = APIRouter(tags=["catalogue"], responses=problem_responses(GET_PROBLEMS))
 
     @router.get("/v1/products", operation_id="list_products", summary="scored products and portfolios")
     def products() -> JSONResponse:
-        live = desk.models.live
-        declared = [_product(product, live.get(product.id)) for product in PRODUCTS.values()]
-        portfolios = [_portfolio(name, model) for name, model in sorted(desk.models.portfolios.items())]
+        models = desk.live.current
+        declared = [_product(product, models.live.get(product.id)) for product in PRODUCTS.values()]
+        portfolios = [_portfolio(name, model) for name, model in sorted(models.portfolios.items())]
         return JSONResponse({"products": declared, "portfolios": portfolios})
 
     @router.get("/v1/models", operation_id="list_models", summary="live models, their inputs and provenance")
     def models() -> JSONResponse:
-        return JSONResponse({"models": [_model(name, model) for name, model in sorted(desk.models.live.items())]})
+        return JSONResponse({"models": [_model(name, model) for name, model in sorted(desk.live.current.live.items())]})
 
     @router.get("/v1/reason-codes", operation_id="list_reason_codes", summary="the reason dictionary")
     def reason_codes() -> JSONResponse:
         entries = [_reason(reason) for reason in REASONS.values()]
         return JSONResponse({"version": hashlib.sha256(canonical_json(entries)).hexdigest()[:16], "reasons": entries})
 
+    @router.get(
+        "/v1/notices/{product}", operation_id="get_notice",
+        summary="what the subject of an automated decision is told (个人信息保护法)",
+        responses={200: {"model": NoticeOut}, **problem_responses((422,))},
+    )
+    def notice(product: Annotated[str, Path(pattern="^[a-z_]{1,64}$")]) -> JSONResponse:
+        return JSONResponse(notice_of(product_named(product).id))
+
     return router
 
 
-def health_router(desk: ScoringDesk, metrics: Metrics) -> APIRouter:
+def health_router(desk: ScoringDesk, door: Door, metrics: Metrics) -> APIRouter:
     """Return liveness, readiness and figures."""
     router = APIRouter(tags=["operations"])
-
-    @router.get("/livez", operation_id="livez", summary="the process answers", response_class=PlainTextResponse)
-    async def livez() -> str:
-        return "ok\n"
 
     def readyz() -> str:
         desk.decisions.check()
         desk.source.ready()
         return "ok\n"
 
+    @router.get("/livez", operation_id="livez", summary="the process answers", response_class=PlainTextResponse,
+                responses=problem_responses(OPEN_PROBLEMS))
+    async def livez() -> str:
+        return "ok\n"
+
     for path in ("/readyz", "/healthz"):
         router.add_api_route(
             path, readyz, operation_id=path[1:], summary="models are loaded, ledger and feature store can be read",
-            response_class=PlainTextResponse, responses=problem_responses((503,)), methods=["GET"],
+            response_class=PlainTextResponse, responses=problem_responses(OPEN_PROBLEMS), methods=["GET"],
         )
 
-    @router.get("/metrics", operation_id="metrics", summary="figures for Prometheus", response_class=PlainTextResponse)
-    def figures() -> Response:
+    @router.get("/v2/health/live", operation_id="oip_live", summary="the process answers", responses=_healthy("live"))
+    async def oip_live() -> JSONResponse:
+        return JSONResponse({"live": True})
+
+    @router.get("/v2/health/ready", operation_id="oip_ready", summary="as /readyz", responses=_healthy("ready"))
+    def oip_ready() -> JSONResponse:
+        readyz()
+        return JSONResponse({"ready": True})
+
+    @router.get("/metrics", operation_id="metrics", summary="figures for Prometheus", response_class=PlainTextResponse,
+                responses=problem_responses((401, 403, 405, 413, 429, 500, 503)))
+    def figures(request: Request) -> Response:
+        door.may(request, "metrics")
         return Response(metrics.exposition(), media_type=CONTENT_TYPE)
 
     return router
@@ -74,6 +97,11 @@ def add_pages(app: FastAPI) -> None:
     @app.get("/", include_in_schema=False)
     def docs() -> HTMLResponse:
         return HTMLResponse(page(app.openapi()))
+
+
+def _healthy(name: str) -> dict[int | str, dict[str, Any]]:
+    schema = {"type": "object", "properties": {name: {"type": "boolean"}}, "required": [name]}
+    return {200: {"content": {"application/json": {"schema": schema}}}, **problem_responses(OPEN_PROBLEMS)}
 
 
 def _product(product: ScoreProduct, model: LiveScorer | None) -> dict[str, Any]:
@@ -99,7 +127,8 @@ def _model(name: str, model: LiveScorer) -> dict[str, Any]:
     manifest = model.manifest
     yellow, orange, red = manifest.cut_points
     return {
-        "name": name, "version": model.version, "digest": model.scorer.digest, "answer": manifest.answer,
+        "name": name, "version": model.version, "digest": model.scorer.digest, "engine": model.scorer.engine,
+        "answer": manifest.answer,
         "cut_points": {"yellow": yellow, "orange": orange, "red": red},
         "components": [component.model_dump(mode="json") for component in manifest.components],
         "inputs": [_input(feature) for feature in manifest.features],
@@ -108,7 +137,10 @@ def _model(name: str, model: LiveScorer) -> dict[str, Any]:
 
 
 def _input(feature: ManifestFeature) -> dict[str, Any]:
-    fields = ("name", "zh", "en", "group", "unit", "dtype", "null_rule", "monotone", "reason_code", "sensitivity")
+    fields = (
+        "name", "zh", "en", "group", "unit", "dtype", "null_rule", "monotone", "reason_code", "sensitivity", "actionable",
+        "resources",
+    )
     return {name: getattr(feature, name) for name in fields} | {"vocabulary": list(feature.vocabulary)}
 
 

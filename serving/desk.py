@@ -12,39 +12,40 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from features.online import OnlineInputs
-from registry.decisions import Decision, DecisionLedger, check_recomputed, recorded_matrix
+from registry.decisions import Beside, Decision, DecisionLedger, KeyTaken
 from registry.encoding import as_row
 from registry.entities import ENTITIES
 from registry.errors import ServiceUnavailable
 from registry.products import product_named
-from serving.answering import Scored, answer_score, explain_row
-from serving.live import LiveModels, LiveScorer
+from serving.answering import Scored, answer_score
+from serving.asked import Asked
+from serving.detail import reduced
+from serving.encode import encoded
+from serving.live import LiveScorer, Models
 from serving.ports import FeatureSource
-from serving.revision import revision_of
 from serving.schemas import check_features
 
 if TYPE_CHECKING:
     from serving.shadow import Shadow
 
-COPIED = ("model", "score", "points", "tier", "no_score")
-
 
 @dataclass(frozen=True)
-class Asked:
-    """Which request asks: its id, and when it came in by `time.perf_counter`."""
+class Reply:
+    """What leaves: the answer, its bytes, and whether they are those of an earlier request under the same key."""
 
-    request_id: str
-    started: float
+    answer: Mapping[str, Any]
+    body: bytes
+    replayed: bool = False
 
 
 @dataclass(frozen=True)
 class ScoringDesk:
-    """Answers questions about scores.
+    """Makes and records scores.
 
     Parameters
     ----------
-    models
-        Live models.
+    live
+        Holds the models that are live now; a request takes them once and keeps to them.
     source
         The online store.
     decisions
@@ -57,14 +58,14 @@ class ScoringDesk:
         Challengers that score aside what was answered; None where there are none.
     """
 
-    models: LiveModels
+    live: Models
     source: FeatureSource
     decisions: DecisionLedger
     clock: Callable[[], datetime]
     epoch: int = 1
     shadow: Shadow | None = None
 
-    def score_entity(self, product_id: str, key: Mapping[str, str], asked: Asked) -> dict[str, Any]:
+    def score_entity(self, product_id: str, key: Mapping[str, str], asked: Asked) -> Reply:
         """Return the recorded answer for one entity.
 
         Raises
@@ -74,18 +75,29 @@ class ScoringDesk:
         ServiceUnavailable
             If the product has no live model, or store or ledger cannot be used.
         """
+        earlier = self.earlier(asked)
+        if earlier is not None:
+            return earlier
         product = product_named(product_id)
-        model = self.models.product(product_id)
+        model = self.live.current.product(product_id)
         entity_id = self.source.resolve(ENTITIES[product.entity], key)
-        inputs = _complete(model, self.source.read(product_id, entity_id))
+        resources = asked.grant.resources if asked.grant else None
+        inputs = complete(model, self.source.read(product_id, entity_id, resources=resources))
         scored = answer_score(
             model.scorer, model.version, inputs, score_id=new_score_id(), product=product
         )
-        return self._record(model, inputs, scored, asked)
+        return self.keep(model, inputs, scored, asked)
+
+    def score_known(self, model: LiveScorer, inputs: OnlineInputs, asked: Asked, *, kind: str = "score") -> dict[str, Any]:
+        """Return the whole recorded answer of a product for inputs that were read."""
+        product = product_named(model.manifest.product)
+        scored = answer_score(model.scorer, model.version, inputs, score_id=new_score_id(), product=product)
+        self.keep(model, inputs, scored, asked, kind=kind)
+        return scored.answer
 
     def score_portfolio(
         self, name: str, features: Mapping[str, Any], exposure: float | None, asked: Asked
-    ) -> dict[str, Any]:
+    ) -> Reply:
         """Return the recorded answer for one row that the caller sent.
 
         Raises
@@ -95,18 +107,28 @@ class ScoringDesk:
         InvalidRequest
             If the row does not match the model.
         """
-        model = self.models.portfolio(name)
-        values = check_features(model.manifest, features)
+        earlier = self.earlier(asked)
+        if earlier is not None:
+            return earlier
+        model = self.live.current.portfolio(name)
+        return self.score_row(model, check_features(model.manifest, features), exposure, asked)
+
+    def score_row(
+        self, model: LiveScorer, values: Mapping[str, float | str | None], exposure: float | None, asked: Asked
+    ) -> Reply:
+        """Return the recorded answer for a row of checked inputs that the caller sent."""
         inputs = OnlineInputs(
             entity_id="", related={}, values=values, as_of=self.clock(), sources=(), exposure=exposure
         )
         scored = answer_score(model.scorer, model.version, inputs, score_id=new_score_id())
-        return self._record(model, inputs, scored, asked)
+        return self.keep(model, inputs, scored, asked)
 
     def score_again(
         self, before: Decision, inputs: OnlineInputs, changes: Sequence[Mapping[str, Any]], n_changes: int, asked: Asked
     ) -> dict[str, Any]:
         """Score the entity of a past decision on new inputs, and record that the new decision takes its place.
+
+        The new decision stays with the consumer and scenario of the old one, who may read it.
 
         Parameters
         ----------
@@ -122,91 +144,118 @@ class ScoringDesk:
         ServiceUnavailable
             If the product has no live model, or store or ledger cannot be used.
         """
-        model = self.models.product(before.product)
-        inputs = _complete(model, inputs)
+        model = self.live.current.product(before.product)
+        inputs = complete(model, inputs)
         scored = answer_score(
             model.scorer, model.version, inputs, score_id=new_score_id(), product=product_named(before.product)
         )
-        return self._record(
-            model, inputs, scored, asked, supersedes=before.score_id, changes=tuple(map(dict, changes)), n_changes=n_changes
+        decision = replace(
+            self.decision_of(model, inputs, scored, asked), supersedes=before.score_id, changes=tuple(map(dict, changes)),
+            n_changes=n_changes, consumer=before.consumer, scenario=before.scenario, detail=before.detail,
         )
+        self.decisions.record(decision)
+        self._offer(model, inputs, scored, decision.at)
+        return scored.answer
 
-    def recorded(self, score_id: str) -> dict[str, Any]:
-        """Return a past answer as it was recorded, with what took its place and whose place it took.
-
-        Raises
-        ------
-        NotFound
-            If there is none.
-        """
-        decision = self.decisions.get(score_id)
-        successor = self.decisions.successor(score_id)
-        predecessor = self.decisions.get(decision.supersedes) if decision.supersedes else None
-        revisions = [revision_of(predecessor, decision)] if predecessor else []
-        revisions += [revision_of(decision, successor)] if successor else []
-        return {
-            **decision.answer, "supersedes": decision.supersedes,
-            "superseded_by": successor.score_id if successor else None, "revisions": revisions,
-        }
-
-    def explanation(self, score_id: str) -> dict[str, Any]:
-        """Return the exact explanation of a past decision, recomputed from its record and its bundle.
+    def earlier(self, asked: Asked) -> Reply | None:
+        """Return the answer that an idempotency key got before, None where it is new.
 
         Raises
         ------
-        NotFound
-            If there is no such decision.
-        IntegrityError
-            If the recomputed points are not the recorded ones, or the bundle is gone.
+        KeyReused
+            If the key came with another request.
         """
-        decision = self.decisions.get(score_id)
-        answer = decision.answer
-        head = {
-            "score_id": score_id, "product": decision.product, "decided_at": decision.at.isoformat(),
-            "as_of": decision.as_of.isoformat(), **{name: answer[name] for name in COPIED},
-        }
-        if decision.base is None:
-            absent = dict.fromkeys(("factors", "factor_rule", "currency", "decomposition", "verification"))
-            return {**head, "reasons": [], "groups": [], **absent}
-        scorer = self.models.with_digest(decision.product, decision.digest)
-        explanation = scorer.explain(recorded_matrix(decision))
-        names = scorer.manifest.feature_names
-        points = dict(zip(names, explanation.contributions[0].tolist(), strict=True))
-        clamp = float(explanation.clamp[0])
-        difference = check_recomputed(decision, base=explanation.base, clamp=clamp, contributions=points)
-        total = explanation.base + float(np.sum(explanation.contributions[0])) + clamp
-        verification = {
-            "digest": scorer.digest, "max_difference_points": difference,
-            "additivity_error_points": abs(total - float(explanation.points[0])),
-        }
-        return {**head, **explain_row(scorer.manifest, explanation, decision.inputs), "verification": verification}
+        if asked.key is None:
+            return None
+        stored = self.decisions.stored_answer(asked.key.consumer, asked.key.key_hash)
+        if stored is None:
+            return None
+        asked.key.check_body(stored.body_hash)
+        return Reply({}, stored.body, replayed=True)
 
-    def warm_up(self) -> None:
-        """Score a golden row with every live model, so that the first caller does not wait for lazy work."""
-        for model in self.models.live.values():
-            row = [np.nan if value is None else value for value in model.scorer.bundle.golden.rows[0]]
-            model.scorer.explain(np.array([row]))
+    def keep(self, model: LiveScorer, inputs: OnlineInputs, scored: Scored, asked: Asked, *, kind: str = "score") -> Reply:
+        """Record a decision, and return what may leave of it once it is durable.
 
-    def _record(
-        self, model: LiveScorer, inputs: OnlineInputs, scored: Scored, asked: Asked, *, supersedes: str | None = None,
-        changes: tuple[dict[str, Any], ...] = (), n_changes: int = 0,
-    ) -> dict[str, Any]:
-        manifest, at = model.manifest, self.clock()
-        self.decisions.record(Decision(
-            score_id=scored.answer["score_id"], request_id=asked.request_id, at=at, product=manifest.product,
+        Parameters
+        ----------
+        kind
+            As what the call is counted.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If it cannot be recorded; then there is no answer either.
+        QuotaExceeded
+            If the consumer has used up what its scenario allows; nothing is recorded then.
+        """
+        grant = asked.grant
+        answer = reduced(scored.answer, grant.detail) if grant else scored.answer
+        body = encoded(answer)
+        decision = self.decision_of(model, inputs, scored, asked)
+        try:
+            self.decisions.record(decision, beside=beside_of(decision, body, asked, kind))
+        except KeyTaken as taken:
+            # Another request under the same key was faster.
+            assert asked.key is not None, "a key is taken only where one was sent"
+            asked.key.check_body(taken.stored.body_hash)
+            return Reply({}, taken.stored.body, replayed=True)
+        self._offer(model, inputs, scored, decision.at)
+        return Reply(answer, body)
+
+    def decision_of(self, model: LiveScorer, inputs: OnlineInputs, scored: Scored, asked: Asked) -> Decision:
+        """Return the record of an answer."""
+        manifest, grant = model.manifest, asked.grant
+        return Decision(
+            score_id=scored.answer["score_id"], request_id=asked.request_id, at=self.clock(), product=manifest.product,
             entity_id=inputs.entity_id, as_of=inputs.as_of, model_version=model.version, digest=model.scorer.digest,
             inputs={name: inputs.values[name] for name in manifest.feature_names}, encoded=scored.encoded,
             exposure=inputs.exposure, answer=scored.recorded_answer, base=scored.base, clamp=scored.clamp,
             contributions=dict(scored.contributions or {}),
             latency_ms=round((time.perf_counter() - asked.started) * 1000, 3), related=dict(inputs.related),
-            supersedes=supersedes, changes=changes, n_changes=n_changes, epoch=self.epoch,
-        ))
+            epoch=self.epoch, engine=model.scorer.engine, degraded=bool(scored.answer["degraded"]), batch=asked.batch,
+            traceparent=asked.traceparent,
+            **({} if grant is None else {
+                "consumer": grant.consumer, "role": grant.role, "key_id": grant.key_id, "scenario": grant.scenario,
+                "purpose": grant.purpose, "detail": grant.detail,
+            }),
+        )
+
+    def warm_up(self) -> None:
+        """Score a golden row with every live model, so that the first caller does not wait for lazy work."""
+        for model in self.live.current.live.values():
+            warm(model)
+
+    def _offer(self, model: LiveScorer, inputs: OnlineInputs, scored: Scored, at: datetime) -> None:
         if self.shadow is not None:
             self.shadow.offer(model, inputs, scored, at)
-        return scored.answer
 
 
-def _complete(model: LiveScorer, inputs: OnlineInputs) -> OnlineInputs:
+def beside_of(decision: Decision, body: bytes, asked: Asked, kind: str) -> Beside | None:
+    """Return what is written in the transaction of a decision: the answer of its idempotency key, and the count of its use."""
+    if asked.grant is None:
+        return None
+    counts = asked.grant.counts(decision.at, product=decision.product, kind=kind)
+    if asked.key is None:
+        return Beside(counts=counts)
+    return Beside(
+        consumer=asked.key.consumer, key_hash=asked.key.key_hash, body_hash=asked.key.body_hash, body=body, counts=counts
+    )
+
+
+def warm(model: LiveScorer) -> None:
+    """Score a golden row of a model."""
+    row = [np.nan if value is None else value for value in model.scorer.bundle.golden.rows[0]]
+    model.scorer.explain(np.array([row]))
+
+
+def complete(model: LiveScorer, inputs: OnlineInputs) -> OnlineInputs:
+    """Return the inputs with numbers as floats.
+
+    Raises
+    ------
+    ServiceUnavailable
+        If the store does not hold an input of the model.
+    """
     missing = [name for name in model.manifest.feature_names if name not in inputs.values]
     if missing:
         raise ServiceUnavailable(

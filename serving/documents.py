@@ -7,6 +7,7 @@ from html import escape
 from typing import Any, Final
 
 from serving.answer_schema import ProblemOut
+from serving.gate import OPEN_PATHS
 from serving.problems import MEDIA_TYPE, TYPE_PREFIX
 
 DESCRIPTION: Final = (
@@ -15,17 +16,28 @@ DESCRIPTION: Final = (
 )
 PROBLEMS: Final[dict[int, tuple[str, str]]] = {
     400: ("malformed-json", "The body is no strict JSON: malformed, invalid UTF-8, a name twice, NaN"),
+    401: ("unauthenticated", "No key, or none that is live"),
+    403: ("forbidden", "No active scenario of the caller covers this call"),
     404: ("not-found", "Nothing here: unknown entity, product, portfolio, score or path"),
     405: ("method-not-allowed", "The path does not have this method"),
     408: ("body-too-slow", "The body did not arrive in time"),
+    409: ("conflict", "Another request is changing the same thing"),
+    410: ("erased", "The personal part of the record was erased"),
     413: ("body-too-long", "The body is too long"),
     415: ("unsupported-media-type", "The body is not declared as application/json"),
     422: ("invalid-request", "The request is understood but does not hold; `errors` names the fields"),
+    429: ("quota-exceeded", "Too many calls; `Retry-After` says when to come back"),
     500: ("internal", "A defect of ours"),
     503: ("unavailable", "A store, ledger or model is not available"),
 }
-POST_PROBLEMS: Final = (400, 404, 405, 408, 413, 415, 422, 500, 503)
-GET_PROBLEMS: Final = (404, 405, 413, 500, 503)
+POST_PROBLEMS: Final = (400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 500, 503)
+GET_PROBLEMS: Final = (401, 403, 404, 405, 413, 429, 500, 503)
+OPEN_PROBLEMS: Final = (405, 413, 500, 503)
+"""Of what answers without a key."""
+SECURITY: Final = {
+    "key": {"type": "http", "scheme": "bearer", "description": "API key of a consumer: `Authorization: Bearer rr_…`"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "the same key"},
+}
 
 
 def problem_responses(statuses: Iterable[int]) -> dict[int | str, dict[str, Any]]:
@@ -47,6 +59,10 @@ def finish(document: dict[str, Any]) -> dict[str, Any]:
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
+    document["components"]["securitySchemes"] = SECURITY
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            operation["security"] = [] if path in OPEN_PATHS else [{"key": []}, {"header": []}]
     definition = ProblemOut.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(definition.pop("$defs", {}))
     schemas[ProblemOut.__name__] = definition

@@ -17,6 +17,7 @@ from serving.problems import MEDIA_TYPE, Problem, internal
 
 REQUEST_ID: Final = "request_id"
 STARTED: Final = "started"
+TRACEPARENT: Final = "traceparent"
 SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
@@ -51,7 +52,9 @@ class Envelope:
             return
         started, status = time.perf_counter(), 0
         request_id, extra = _request_headers(scope)
-        scope.setdefault("state", {}).update({REQUEST_ID: request_id, STARTED: started})
+        scope.setdefault("state", {}).update(
+            {REQUEST_ID: request_id, STARTED: started, TRACEPARENT: extra.get("traceparent", "")}
+        )
 
         async def wrapped(message: Message) -> None:
             nonlocal status

@@ -39,7 +39,9 @@ def factor_table(manifest: Manifest, explanation: Explanation, row: int = 0) -> 
     return _table(manifest, explanation, row, ("frequency", "severity"), manifest.reference.mean_answer)
 
 
-def line_tables(manifest: Manifest, explanation: Explanation, quantities: Mapping[str, float]) -> list[dict[str, Any]]:
+def line_tables(
+    manifest: Manifest, explanation: Explanation, quantities: Mapping[str, float], row: int = 0
+) -> list[dict[str, Any]]:
     """Return every insurance line with its price and its factors; empty for a bundle that prices one line without a name.
 
     Parameters
@@ -54,7 +56,7 @@ def line_tables(manifest: Manifest, explanation: Explanation, quantities: Mappin
         tables.append({
             "line": line.id, "zh": line.zh, "en": line.en, "n_claims": line.n_claims,
             **{name: quantities[name + ending] for name in names},
-            "factors": _table(manifest, explanation, 0, (line.frequency, line.severity), line.mean_answer),
+            "factors": _table(manifest, explanation, row, (line.frequency, line.severity), line.mean_answer),
         })
     return tables
 

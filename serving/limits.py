@@ -13,6 +13,8 @@ from serving.json_check import RefusedBody, check_json
 from serving.problems import Problem
 
 DEFAULT_MAX_BODY_BYTES: Final = 1024 * 1024
+BODY: Final = "body"
+"""Where the state of a request holds its body, whole and checked."""
 DRAIN_FACTOR: Final = 32
 """A body over the limit is read and dropped up to this many times the limit, so that an ordinary client reads the
 answer instead of a broken connection."""
@@ -47,6 +49,7 @@ class BodyLimits:
         except RefusedBody as refused:
             await send_problem(send, refused.problem, request_id_of(scope))
             return
+        scope["state"][BODY] = body
         await self._app(scope, _replay(body, receive), send)
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes:

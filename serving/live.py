@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from registry.bundle import Manifest, ScoreBundle, parse_bundle, read_files
 from registry.errors import ConfigurationError, IntegrityError, NotFound, ServiceUnavailable
@@ -41,6 +41,15 @@ class LiveScorer:
         return all(feature.entity == REQUEST_ENTITY for feature in self.manifest.features)
 
 
+class Models(Protocol):
+    """Whoever knows which models are live now."""
+
+    @property
+    def current(self) -> LiveModels:
+        """The models of this instant; a request reads it once."""
+        ...
+
+
 class LiveModels:
     """Live scorers by product, and scorers of older digests for questions about past decisions.
 
@@ -57,6 +66,25 @@ class LiveModels:
         self._bundle_dir, self._keys_dir = bundle_dir, keys_dir
         self._old: dict[str, Scorer] = {}
         self._lock = threading.Lock()
+
+    @property
+    def current(self) -> LiveModels:
+        """These models: whoever needs no reloading holds them directly."""
+        return self
+
+    def named(self, name: str) -> LiveScorer:
+        """Return the live model of a product or portfolio.
+
+        Raises
+        ------
+        NotFound
+            If none of this name is live.
+        """
+        if name not in self.live:
+            raise NotFound(
+                "no model of this name is live", where="models", remedy="GET /v1/models lists those that are."
+            )
+        return self.live[name]
 
     @property
     def portfolios(self) -> dict[str, LiveScorer]:

@@ -11,6 +11,8 @@ from registry.reasons import REASONS
 MAX_REASONS: Final = 4
 LEAST_POINTS: Final = 0.5
 """What rounds to no point is no reason."""
+BANDS: Final = ((5.0, "slight"), (15.0, "moderate"))
+"""Upper limits in points; 50 points double odds or rate, so 5 are 7 %, and 15 are 23 %."""
 
 _UNITS_ZH: Final = {
     "1": "", "%": "%", "d": "天", "h": "小时", "min": "分钟", "s": "秒", "year": "年", "vehicle_year": "车年",
@@ -50,6 +52,11 @@ def reasons_of(
     return [_reason(code, totals[code], by_code[code], manifest, values) for code in ordered[:MAX_REASONS]]
 
 
+def band_of(points: float) -> str:
+    """Return the word for the strength of a contribution."""
+    return next((word for limit, word in BANDS if abs(points) < limit), "strong")
+
+
 def _reason(
     code: str, total: float, parts: Sequence[tuple[float, ManifestFeature]], manifest: Manifest,
     values: Mapping[str, float | str | None],
@@ -60,7 +67,7 @@ def _reason(
     median = manifest.reference.medians.get(leading.name)
     zh, en = _texts(leading, value, median)
     reason: dict[str, Any] = {
-        "code": code, "direction": "raises" if total > 0 else "lowers", "contribution": total,
+        "code": code, "direction": "raises" if total > 0 else "lowers", "contribution": total, "band": band_of(total),
         "zh": f"{entry.zh}：{zh}", "en": f"{entry.en}: {en}", "features": [feature.name for _, feature in parts],
         "value": value, "median": median, "unit": leading.unit, "remedy": None,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -138,6 +138,44 @@ REQUESTS: Final[dict[str, type[VehicleRequest] | type[EnterpriseRequest]]] = {
     "vehicle": VehicleRequest, "enterprise": EnterpriseRequest,
 }
 """Entity id -> request."""
+
+
+Change = float | str
+"""A value of a what-if question: a number, or one of the categories."""
+
+
+class _WhatIf(_Strict):
+    changes: dict[str, Change] = Field(
+        min_length=1, max_length=50, description="inputs that the subject can change, by name (GET /v1/models marks them)"
+    )
+
+
+class VehicleWhatIf(_WhatIf):
+    """A what-if question about one vehicle."""
+
+    entity: VehicleKey = Field(description="the vehicle, by plate or by VIN")
+
+
+class EnterpriseWhatIf(_WhatIf):
+    """A what-if question about one enterprise."""
+
+    entity: EnterpriseKey = Field(description="the enterprise, by credit code")
+
+
+WhatIfRequest = VehicleWhatIf | EnterpriseWhatIf
+WHAT_IFS: Final[dict[str, type[VehicleWhatIf] | type[EnterpriseWhatIf]]] = {
+    "vehicle": VehicleWhatIf, "enterprise": EnterpriseWhatIf,
+}
+"""Entity id -> what-if request."""
+
+
+class DutyRequest(_Strict):
+    """What the subject of a decision asks for. No free text: it would carry what nobody needs to keep."""
+
+    ground: Literal["data_wrong", "explanation_unclear", "automated_decision", "other"] = Field(description="why")
+    reference: str = Field(
+        default="", pattern="^[A-Za-z0-9._-]{0,64}$", description="number of the case at the consumer, where there is one"
+    )
 
 
 class PortfolioRequest(_Strict):

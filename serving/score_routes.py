@@ -1,38 +1,54 @@
-"""Routes that make and explain scores. Every declared product has a path of its own, so that its body is documented."""
+"""Routes that make scores. Every declared product has a path of its own, so that its body is documented."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Path, Request
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Path, Request, Response
 
+from registry.entities import ENTITIES
 from registry.products import PRODUCTS, ScoreProduct, product_named
-from serving.answer_schema import ExplanationOut, PastAnswer, ScoreAnswer
-from serving.desk import Asked, ScoringDesk
-from serving.documents import GET_PROBLEMS, POST_PROBLEMS, problem_responses
-from serving.envelope import REQUEST_ID, STARTED
+from serving.answer_schema import ScoreAnswer, WhatIfOut
+from serving.authorised import Door, IdempotencyHeader, ScenarioHeader
+from serving.desk import Reply, ScoringDesk, complete
+from serving.documents import POST_PROBLEMS, problem_responses
+from serving.encode import encoded
+from serving.idempotency import REPLAYED
 from serving.metrics import Metrics
-from serving.schemas import REQUESTS, PortfolioRequest, ScoreRequest
+from serving.schemas import REQUESTS, WHAT_IFS, PortfolioRequest, ScoreRequest, WhatIfRequest
+from serving.what_if import check_changes, compared
 
-ScoreId = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="`score_id` of an answer")]
-_NAME: Final = "^[a-z0-9_-]{1,64}$"
+NAME: Final = "^[a-z0-9_-]{1,64}$"
+JSON: Final = "application/json"
 
 
-def score_router(desk: ScoringDesk, metrics: Metrics) -> APIRouter:
-    """Return the routes of all products, of portfolios and of past scores."""
-    router = APIRouter()
+def score_router(desk: ScoringDesk, door: Door, metrics: Metrics) -> APIRouter:
+    """Return the routes of all products and of portfolios."""
+    router = APIRouter(tags=["scores"])
     for product in PRODUCTS.values():
         router.add_api_route(
-            f"/v1/{product.id}/scores", _endpoint(desk, metrics, product), methods=["POST"], tags=["scores"],
+            f"/v1/{product.id}/scores", _score(desk, door, metrics, product), methods=["POST"],
             summary=f"{product.zh}: {product.en}", description=f"{product.outcome_zh}. {product.outcome_en}.",
             operation_id=f"score_{product.id}", responses=_scored(),
         )
-    _add_portfolio(router, desk, metrics)
+        router.add_api_route(
+            f"/v1/{product.id}/what-if", _what_if(desk, door, product), methods=["POST"],
+            summary=f"{product.en}: the score with other values of what the subject can change",
+            operation_id=f"what_if_{product.id}",
+            responses={200: {"model": WhatIfOut}, **problem_responses(POST_PROBLEMS)},
+        )
+    _add_portfolio(router, desk, door, metrics)
     _add_unknown_product(router)
-    _add_past(router, desk)
     return router
+
+
+def replied(reply: Reply, metrics: Metrics) -> Response:
+    """Return the response of a scored request."""
+    if reply.replayed:
+        return Response(reply.body, media_type=JSON, headers={REPLAYED: "true"})
+    metrics.observe_answer(reply.answer)
+    return Response(reply.body, media_type=JSON)
 
 
 def _scored() -> dict[int | str, dict[str, Any]]:
@@ -42,55 +58,58 @@ def _scored() -> dict[int | str, dict[str, Any]]:
     }
 
 
-def _endpoint(desk: ScoringDesk, metrics: Metrics, product: ScoreProduct) -> Callable[..., JSONResponse]:
-    def score(body: ScoreRequest, request: Request) -> JSONResponse:
-        answer = desk.score_entity(product.id, body.entity.key, _asked(request))
-        metrics.observe_answer(answer)
-        return JSONResponse(answer)
+def _score(desk: ScoringDesk, door: Door, metrics: Metrics, product: ScoreProduct) -> Callable[..., Response]:
+    def score(
+        body: ScoreRequest, request: Request, scenario: ScenarioHeader = None, key: IdempotencyHeader = None
+    ) -> Response:
+        asked = door.asked(request, product.id, "score", scenario=scenario, key=key)
+        return replied(desk.score_entity(product.id, body.entity.key, asked), metrics)
 
+    return _with_body(score, REQUESTS[product.entity])
+
+
+def _what_if(desk: ScoringDesk, door: Door, product: ScoreProduct) -> Callable[..., Response]:
+    def what_if(body: WhatIfRequest, request: Request, scenario: ScenarioHeader = None) -> Response:
+        asked = door.asked(request, product.id, "what_if", scenario=scenario)
+        assert asked.grant is not None, "a request through the door has a grant"
+        model = desk.live.current.product(product.id)
+        changes = check_changes(model, body.changes, asked.grant.resources)
+        entity_id = desk.source.resolve(ENTITIES[product.entity], body.entity.key)
+        inputs = complete(model, desk.source.read(product.id, entity_id, resources=asked.grant.resources))
+        current = desk.score_known(model, inputs, asked, kind="what_if")
+        return Response(
+            encoded(compared(model, inputs, current, changes, product=product, detail=asked.grant.detail)), media_type=JSON
+        )
+
+    return _with_body(what_if, WHAT_IFS[product.entity])
+
+
+def _with_body(endpoint: Callable[..., Response], body: Any) -> Callable[..., Response]:
     # The framework reads annotations; each product takes the body of its own entity.
-    score.__annotations__ = {"body": REQUESTS[product.entity], "request": Request, "return": JSONResponse}
-    return score
+    endpoint.__annotations__ = {
+        **endpoint.__annotations__, "body": body, "request": Request, "return": Response, "scenario": ScenarioHeader,
+        **({"key": IdempotencyHeader} if "key" in endpoint.__annotations__ else {}),
+    }
+    return endpoint
 
 
-def _add_portfolio(router: APIRouter, desk: ScoringDesk, metrics: Metrics) -> None:
+def _add_portfolio(router: APIRouter, desk: ScoringDesk, door: Door, metrics: Metrics) -> None:
     @router.post(
-        "/v1/portfolios/{name}/scores", tags=["scores"], operation_id="score_portfolio", responses=_scored(),
+        "/v1/portfolios/{name}/scores", operation_id="score_portfolio", responses=_scored(),
         summary="one row of a portfolio, every input sent by the caller",
     )
     def score_portfolio(
-        name: Annotated[str, Path(pattern=_NAME)], body: PortfolioRequest, request: Request
-    ) -> JSONResponse:
-        answer = desk.score_portfolio(name, body.features, body.exposure, _asked(request))
-        metrics.observe_answer(answer)
-        return JSONResponse(answer)
+        name: Annotated[str, Path(pattern=NAME)], body: PortfolioRequest, request: Request,
+        scenario: ScenarioHeader = None, key: IdempotencyHeader = None,
+    ) -> Response:
+        desk.live.current.portfolio(name)
+        asked = door.asked(request, name, "score", scenario=scenario, key=key)
+        return replied(desk.score_portfolio(name, body.features, body.exposure, asked), metrics)
 
 
 def _add_unknown_product(router: APIRouter) -> None:
     @router.post("/v1/{product}/scores", include_in_schema=False)
+    @router.post("/v1/{product}/what-if", include_in_schema=False)
     def unknown_product(product: str) -> None:
         # A segment of the path may be anything; only what looks like a name is repeated.
         product_named(product if product.isascii() and product.isidentifier() and len(product) <= 64 else "of this name")
-
-
-def _add_past(router: APIRouter, desk: ScoringDesk) -> None:
-    @router.get(
-        "/v1/scores/{score_id}", tags=["past scores"], operation_id="get_score", summary="a past answer, as recorded",
-        description="With the answer that took its place after a correction or withdrawal, and what moved between them.",
-        responses={200: {"model": PastAnswer}, **problem_responses((*GET_PROBLEMS, 422))},
-    )
-    def get_score(score_id: ScoreId) -> JSONResponse:
-        return JSONResponse(desk.recorded(score_id))
-
-    @router.get(
-        "/v1/scores/{score_id}/explanation", tags=["past scores"], operation_id="explain_score",
-        summary="the exact explanation of a past decision, recomputed from its record",
-        responses={200: {"model": ExplanationOut}, **problem_responses((*GET_PROBLEMS, 422))},
-    )
-    def explain_score(score_id: ScoreId) -> JSONResponse:
-        return JSONResponse(desk.explanation(score_id))
-
-
-def _asked(request: Request) -> Asked:
-    state = request.scope["state"]
-    return Asked(state[REQUEST_ID], state[STARTED])

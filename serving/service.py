@@ -16,10 +16,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from registry.errors import RoadRiskError
 from registry.settings import Settings
-from serving.app import create_app
+from serving.app import open_app
 from serving.envelope import send_problem
 from serving.problems import Problem
-from serving.start import check_start, open_desk, set_environment
+from serving.start import check_start, set_environment
 
 TIMEOUT_S = 60.0
 """BentoML answers this one in its own form, so ours come before it; it keeps a timer per request, so it is not long."""
@@ -63,7 +63,7 @@ class RoadRisk:
 
     def __init__(self) -> None:
         try:
-            Doorway.application = create_app(open_desk(Settings()))
+            Doorway.application = open_app(Settings())
         except RoadRiskError as error:
             # Raised further it would end as a traceback; the parent starts the worker again.
             sys.stderr.write(f"error: {error}\n")

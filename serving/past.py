@@ -1,0 +1,184 @@
+"""Questions about past decisions: the answer, its exact explanation, its replay. Every look is recorded before it is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from registry.decisions import Decision, DecisionLedger, Duty, DutyKind, Look, check_recomputed, recorded_matrix
+from registry.errors import NotFound
+from serving.answering import explain_row
+from serving.detail import reduced
+from serving.live import Models
+from serving.replay import replay_of
+from serving.revision import revision_of
+
+if TYPE_CHECKING:
+    from registry.bundle import ManifestFeature
+    from registry.access.grants import Caller, Grant
+
+COPIED: Final = ("model", "score", "points", "tier", "no_score")
+RowsBehind = Callable[[Decision], list[dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class PastScores:
+    """Answers questions about decisions that were made.
+
+    Parameters
+    ----------
+    live
+        Models that are live; older ones are found by their digest.
+    decisions
+        The decision ledger.
+    clock
+        Returns the current instant, aware UTC.
+    rows_behind
+        Returns the rows of the sources that a decision's inputs were computed from; None where there is no warehouse.
+    """
+
+    live: Models
+    decisions: DecisionLedger
+    clock: Callable[[], datetime]
+    rows_behind: RowsBehind | None = None
+
+    def find(self, score_id: str, caller: Caller | None = None) -> Decision:
+        """Return a decision that a caller may know of.
+
+        Raises
+        ------
+        NotFound
+            If there is none, or it is somebody else's: both look alike.
+        Erased
+            If its personal part was erased.
+        """
+        decision = self.decisions.get(score_id)
+        if caller is not None and not caller.sees(decision.consumer):
+            raise NotFound(
+                "no score has this id", where="decision ledger", remedy="Use the score_id of an answer of this service."
+            )
+        return decision
+
+    def recorded(self, decision: Decision, grant: Grant | None = None, *, request_id: str = "") -> dict[str, Any]:
+        """Return a past answer as it was recorded, with what took its place and whose place it took."""
+        self._look(decision, grant, "answer", request_id)
+        successor = self.decisions.successor(decision.score_id)
+        predecessor = self.decisions.get(decision.supersedes) if decision.supersedes else None
+        revisions = [revision_of(predecessor, decision)] if predecessor else []
+        revisions += [revision_of(decision, successor)] if successor else []
+        answer = {
+            **decision.answer, "supersedes": decision.supersedes,
+            "superseded_by": successor.score_id if successor else None, "revisions": revisions,
+        }
+        return reduced(answer, grant.detail) if grant else answer
+
+    def explanation(
+        self, decision: Decision, grant: Grant | None = None, *, request_id: str = "", rows: bool = False
+    ) -> dict[str, Any]:
+        """Return the exact explanation of a decision, recomputed from its record and its bundle.
+
+        Parameters
+        ----------
+        rows
+            Whether the rows of the sources that the inputs were computed from are named too, which takes a second or so.
+
+        Raises
+        ------
+        IntegrityError
+            If the recomputed points are not the recorded ones, or the bundle is gone.
+        """
+        self._look(decision, grant, "explanation", request_id)
+        answer = decision.answer
+        head = {
+            "score_id": decision.score_id, "detail": "exact", "product": decision.product,
+            "decided_at": decision.at.isoformat(), "as_of": decision.as_of.isoformat(),
+            **{name: answer[name] for name in COPIED},
+        }
+        if decision.base is None:
+            absent = dict.fromkeys(("factors", "factor_rule", "currency", "decomposition", "verification"))
+            whole = {**head, "reasons": [], "groups": [], **absent}
+        else:
+            whole = {**head, **self._recomputed(decision)}
+        whole |= {"inputs": self._inputs(decision), "rows": self.rows_behind(decision) if rows and self.rows_behind else None}
+        if grant is None or grant.detail == "exact":
+            return whole
+        return reduced(whole, grant.detail) | {"inputs": [], "rows": None}
+
+    def replay(self, decision: Decision, grant: Grant | None = None, *, request_id: str = "") -> dict[str, Any]:
+        """Compute a decision again from its recorded inputs and its bundle, and say whether every byte is the same.
+
+        Raises
+        ------
+        BundleRefused
+            If the bundle of the recorded digest is gone or does not verify.
+        """
+        self._look(decision, grant, "replay", request_id)
+        scorer = self.live.current.with_digest(decision.product, decision.digest)
+        return replay_of(decision, scorer, at=self.clock())
+
+    def ask(
+        self, decision: Decision, grant: Grant, kind: DutyKind, ground: str, reference: str, request_id: str
+    ) -> dict[str, Any]:
+        """Record what the subject of a decision asks for, and return it."""
+        duty = Duty(
+            score_id=decision.score_id, at=self.clock(), kind=kind, consumer=grant.consumer, request_id=request_id,
+            payload={"ground": ground, "reference": reference},
+        )
+        self.decisions.record_duty(duty)
+        return _duty(duty)
+
+    def duties(self, score_id: str) -> list[dict[str, Any]]:
+        """Return what was asked about a decision and what came of it, oldest first."""
+        return [_duty(duty) for duty in self.decisions.duties(score_id)]
+
+    def _recomputed(self, decision: Decision) -> dict[str, Any]:
+        scorer = self.live.current.with_digest(decision.product, decision.digest)
+        explanation = scorer.explain(recorded_matrix(decision), engine=decision.engine)
+        names = scorer.manifest.feature_names
+        points = dict(zip(names, explanation.contributions[0].tolist(), strict=True))
+        clamp = float(explanation.clamp[0])
+        difference = check_recomputed(decision, base=explanation.base, clamp=clamp, contributions=points)
+        total = explanation.base + float(np.sum(explanation.contributions[0])) + clamp
+        verification = {
+            "digest": scorer.digest, "engine": decision.engine, "max_difference_points": difference,
+            "additivity_error_points": abs(total - float(explanation.points[0])),
+        }
+        return {**explain_row(scorer.manifest, explanation, decision.inputs), "verification": verification}
+
+    def _inputs(self, decision: Decision) -> list[dict[str, Any]]:
+        scorer = self.live.current.with_digest(decision.product, decision.digest)
+        fresh = {name: one for one in decision.answer["freshness"] for name in one["features"]}
+        ages = {source["resource"]: source for source in decision.answer["sources"]}
+        return [_input(feature, decision, fresh.get(feature.name), ages) for feature in scorer.manifest.features]
+
+    def _look(self, decision: Decision, grant: Grant | None, what: str, request_id: str) -> None:
+        if grant is None:
+            return
+        self.decisions.record_look(Look(
+            score_id=decision.score_id, at=self.clock(), consumer=grant.consumer, role=grant.role, key_id=grant.key_id,
+            scenario=grant.scenario, purpose=grant.purpose, what=what, request_id=request_id,
+        ))
+
+
+def _duty(duty: Duty) -> dict[str, Any]:
+    said = {name: str(duty.payload.get(name, "")) for name in ("ground", "reference", "result")}
+    return {"kind": duty.kind, "at": duty.at.isoformat(), **said}
+
+
+def _input(
+    feature: ManifestFeature, decision: Decision, fresh: Mapping[str, Any] | None, ages: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    return {
+        "feature": feature.name, "zh": feature.zh, "en": feature.en, "value": decision.inputs[feature.name],
+        "unit": feature.unit, "group": feature.group, "window_d": feature.window_d,
+        "points": decision.contributions.get(feature.name),
+        "sources": [
+            {"resource": name, "complete_until": ages[name]["complete_until"] if name in ages else None}
+            for name in feature.resources
+        ],
+        "event_timestamp": fresh["event_timestamp"] if fresh else None,
+    }

@@ -1,0 +1,95 @@
+"""Routes about past scores: the answer, its explanation, its replay, and what its subject may ask for."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from serving.answer_schema import DutiesOut, DutyOut, ExplanationOut, PastAnswer, ReplayOut
+from serving.authorised import Door, ScenarioHeader, request_id
+from serving.documents import GET_PROBLEMS, POST_PROBLEMS, problem_responses
+from serving.encode import encoded
+from serving.past import PastScores
+from serving.schemas import DutyRequest
+
+ScoreId = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="`score_id` of an answer")]
+JSON = "application/json"
+_PROBLEMS = (*GET_PROBLEMS, 410, 422)
+
+
+def past_router(past: PastScores, door: Door) -> APIRouter:
+    """Return the routes of past scores."""
+    router = APIRouter(tags=["past scores"])
+    _add_reading(router, past, door)
+    _add_duties(router, past, door)
+    return router
+
+
+def _add_reading(router: APIRouter, past: PastScores, door: Door) -> None:
+    @router.get(
+        "/v1/scores/{score_id}", operation_id="get_score", summary="a past answer, as recorded",
+        description="With the answer that took its place after a correction or withdrawal, and what moved between them.",
+        responses={200: {"model": PastAnswer}, **problem_responses(_PROBLEMS)},
+    )
+    def get_score(score_id: ScoreId, request: Request, scenario: ScenarioHeader = None) -> Response:
+        decision = past.find(score_id, door.caller(request))
+        grant = door.grant(request, decision.product, "read_score", scenario)
+        return _json(past.recorded(decision, grant, request_id=request_id(request)))
+
+    @router.get(
+        "/v1/scores/{score_id}/explanation", operation_id="explain_score",
+        summary="the exact explanation of a past decision, recomputed from its record",
+        responses={200: {"model": ExplanationOut}, **problem_responses(_PROBLEMS)},
+    )
+    def explain_score(
+        score_id: ScoreId, request: Request, scenario: ScenarioHeader = None,
+        rows: Annotated[bool, Query(description="name the rows of the sources behind it, which takes longer")] = False,
+    ) -> Response:
+        decision = past.find(score_id, door.caller(request))
+        grant = door.grant(request, decision.product, "explain", scenario)
+        return _json(past.explanation(decision, grant, request_id=request_id(request), rows=rows))
+
+    @router.get(
+        "/v1/scores/{score_id}/replay", operation_id="replay_score",
+        summary="the decision computed again from its recorded inputs and bundle, compared byte by byte",
+        responses={200: {"model": ReplayOut}, **problem_responses(_PROBLEMS)},
+    )
+    def replay_score(score_id: ScoreId, request: Request, scenario: ScenarioHeader = None) -> Response:
+        decision = past.find(score_id, door.caller(request))
+        grant = door.grant(request, decision.product, "replay", scenario)
+        return _json(past.replay(decision, grant, request_id=request_id(request)))
+
+
+def _add_duties(router: APIRouter, past: PastScores, door: Door) -> None:
+    for path, kind, words in (
+        ("objections", "objection", "object to a decision (个人信息保护法第24条)"),
+        ("reviews", "human_review", "ask that a person reviews a decision (个人信息保护法第24条)"),
+    ):
+        router.add_api_route(
+            f"/v1/scores/{{score_id}}/{path}", _duty(past, door, kind), methods=["POST"], operation_id=f"ask_{kind}",
+            summary=words, status_code=201, responses={201: {"model": DutyOut}, **problem_responses((*POST_PROBLEMS, 410))},
+        )
+
+    @router.get(
+        "/v1/scores/{score_id}/duties", operation_id="list_duties",
+        summary="objections, requests for review and their results",
+        responses={200: {"model": DutiesOut}, **problem_responses(_PROBLEMS)},
+    )
+    def duties(score_id: ScoreId, request: Request, scenario: ScenarioHeader = None) -> Response:
+        decision = past.find(score_id, door.caller(request))
+        door.grant(request, decision.product, "duties", scenario)
+        return _json({"score_id": score_id, "duties": past.duties(score_id)})
+
+
+def _duty(past: PastScores, door: Door, kind: Any) -> Any:
+    def ask(score_id: ScoreId, body: DutyRequest, request: Request, scenario: ScenarioHeader = None) -> Response:
+        decision = past.find(score_id, door.caller(request))
+        grant = door.grant(request, decision.product, "duties", scenario)
+        return _json(past.ask(decision, grant, kind, body.ground, body.reference, request_id(request)), status=201)
+
+    return ask
+
+
+def _json(document: Any, *, status: int = 200) -> Response:
+    return Response(encoded(document), status_code=status, media_type=JSON)

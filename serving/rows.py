@@ -1,0 +1,104 @@
+"""Many rows at once: one matrix, one exact explanation of all, one transaction of records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from features.online import OnlineInputs
+from registry.decisions import Beside, as_encoded
+from registry.encoding import Value
+from registry.errors import InvalidRequest
+from registry.products import ScoreProduct
+from serving.answering import Scored, fill, model_inputs, unscored, unseen_warnings
+from serving.asked import Asked
+from serving.desk import ScoringDesk, complete, new_score_id
+from serving.live import LiveScorer
+from serving.schemas import check_features
+
+MOST_ROWS: Final = 1000
+"""Rows of one request of an adapter; more of them are a batch."""
+
+
+def score_many(
+    model: LiveScorer, inputs: Sequence[OnlineInputs], *, product: ScoreProduct | None = None
+) -> list[Scored]:
+    """Return the answers for many entities or rows, in their order.
+
+    Each is what `serving.answering.answer_score` gives for it alone, to the last bit.
+
+    Raises
+    ------
+    InvalidRequest
+        If a declared input is absent or a value is of the wrong kind.
+    """
+    manifest = model.manifest
+    known = [complete(model, one) for one in inputs]
+    values = [model_inputs(manifest, one) for one in known]
+    matrix, unseen = model.scorer.encode(values)
+    answers = [
+        unscored(model.scorer, model.version, one, row, score_id=new_score_id(), product=product)
+        for one, row in zip(known, values, strict=True)
+    ]
+    chosen = [i for i, answer in enumerate(answers) if answer["no_score"] is None]
+    part = matrix[chosen]
+    explanation = model.scorer.explain(part) if chosen else None
+    place = {row: i for i, row in enumerate(chosen)}
+    made: list[Scored] = []
+    for i, answer in enumerate(answers):
+        if explanation is None or i not in place:
+            answer["warnings"] += unseen_warnings(manifest, unseen[i])
+            made.append(Scored(answer, as_encoded(matrix[i : i + 1])))
+        else:
+            made.append(fill(answer, manifest, explanation, part, values[i], known[i].exposure, unseen[i], place[i]))
+    return made
+
+
+def score_rows(
+    desk: ScoringDesk, model: LiveScorer, rows: Sequence[Mapping[str, Any]], asked: Asked
+) -> list[Scored]:
+    """Score and record rows whose inputs the caller sent; all of them, or none.
+
+    Raises
+    ------
+    InvalidRequest
+        If there are too many rows, or one does not match the model; the message names the row.
+    """
+    if not 1 <= len(rows) <= MOST_ROWS:
+        raise InvalidRequest(
+            f"{len(rows)} rows in one request", where="rows", remedy=f"Send 1 to {MOST_ROWS} rows, or make it a batch."
+        )
+    now = desk.clock()
+    inputs = [
+        OnlineInputs(entity_id="", related={}, values=_checked(model, row, i), as_of=now, sources=(), exposure=None)
+        for i, row in enumerate(rows)
+    ]
+    scored = score_many(model, inputs)
+    decisions = [desk.decision_of(model, one, answer, asked) for one, answer in zip(inputs, scored, strict=True)]
+    desk.decisions.record_many(decisions, beside=_counts(decisions, asked))
+    return scored
+
+
+def _counts(decisions: Sequence[Any], asked: Asked) -> Beside | None:
+    if asked.grant is None:
+        return None
+    counts = asked.grant.counts(decisions[0].at, product=decisions[0].product, kind="invoke", n=len(decisions))
+    return Beside(counts=counts)
+
+
+def _checked(model: LiveScorer, row: Mapping[str, Any], position: int) -> dict[str, Value]:
+    try:
+        return check_features(model.manifest, row)
+    except InvalidRequest as error:
+        errors = [{**one, "field": f"rows.{position}.{one['field']}"} for one in error.details.get("errors", ())]
+        raise InvalidRequest(
+            f"row {position}: {error.message}", remedy=error.remedy, details={"errors": errors}
+        ) from None
+
+
+def matrix_of(scored: Sequence[Scored], names: Sequence[str]) -> Any:
+    """Return (n, n_features) points of the decompositions, NaN where there is no score."""
+    rows = [[(one.contributions or {}).get(name, np.nan) for name in names] for one in scored]
+    return np.array(rows)
