@@ -99,7 +99,7 @@ def call_products(url: str, settings: Settings) -> dict[str, Any]:
     from serving.client import ScoringClient
 
     examples = json.loads((settings.home / "examples.json").read_text())
-    with ScoringClient(url, timeout_s=settings.retrieval_timeout_s) as client:
+    with ScoringClient.local(settings, url) as client:
         return {product_id: _first_score(client, product_id, examples) for product_id in PRODUCTS}
 
 

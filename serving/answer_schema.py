@@ -98,6 +98,7 @@ class SourceOut(Wording):
     age_d: float | None
     limit_d: int
     stale: bool
+    authorised: bool = Field(default=True, description="whether the scenario lets it be read")
 
 
 class FreshnessOut(_Closed):

@@ -99,7 +99,7 @@ def score(
     if bool(entity) == (features is not None):
         raise click.UsageError("Name an entity (--plate and --color, --vin, or --uscc), or give --features.")
     with _client(url) as client:
-        answer = client.score_portfolio(product, _row(features)) if features else client.score(product, entity)
+        answer = client.score_row(product, _row(features)) if features else client.score(product, entity)
     emit(answer, as_json, answer_view)
 
 
@@ -120,8 +120,7 @@ def _client(url: str | None) -> Any:
     from registry.settings import Settings
     from serving.client import ScoringClient
 
-    settings = Settings()
-    return ScoringClient(url or f"http://{settings.host}:{settings.port}", timeout_s=settings.retrieval_timeout_s)
+    return ScoringClient.local(Settings(), url)
 
 
 def _row(file: IO[str]) -> dict[str, Any]:

@@ -1,92 +1,46 @@
-"""A client of a running service: JSON in and out, problem documents become our errors."""
+"""A client of a running service, for people and programs: `Api` with the calls that are made most."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Final, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
 
-import httpx
+from serving.api_client import Api
 
-from registry.errors import IntegrityError, InvalidRequest, NotFound, RoadRiskError, ServiceUnavailable
-from serving.problems import TYPE_PREFIX
+if TYPE_CHECKING:
+    from registry.settings import Settings
 
-_BY_STATUS: Final[dict[int, type[RoadRiskError]]] = {404: NotFound, 503: ServiceUnavailable, 504: ServiceUnavailable}
-_INTEGRITY: Final = frozenset((IntegrityError.slug, "bundle-refused"))
+LOCAL_KEY: Final = "local-api.key"
 
 
-class ScoringClient:
-    """Calls one service.
+class ScoringClient(Api):
+    """Calls one service; the parameters are those of `serving.transport.Transport`."""
 
-    Parameters
-    ----------
-    url
-        Address, for example http://127.0.0.1:8350.
-    timeout_s
-        How long to wait for an answer.
-    """
-
-    def __init__(self, url: str, *, timeout_s: float) -> None:
-        self._url = url.rstrip("/")
-        # An address on this machine must not go through a proxy that the environment names.
-        self._http = httpx.Client(base_url=self._url, timeout=timeout_s, trust_env=False)
+    @classmethod
+    def local(cls, settings: Settings, url: str | None = None, *, timeout_s: float | None = None) -> Self:
+        """Return a client of the service on this machine, with the key that the settings name or that lies among the keys."""
+        return cls(
+            url or f"http://{settings.host}:{settings.port}", timeout_s=timeout_s or settings.retrieval_timeout_s,
+            key=key_of(settings), scenario=settings.scenario or None,
+        )
 
     def score(self, product: str, entity: Mapping[str, str]) -> dict[str, Any]:
         """Return the answer for one entity."""
-        return self._call("POST", f"/v1/{product}/scores", {"entity": dict(entity)})
+        return self.call("POST", f"/v1/{product}/scores", body={"entity": dict(entity)}, once=True)
 
-    def score_portfolio(self, name: str, features: Mapping[str, Any]) -> dict[str, Any]:
+    def score_row(self, portfolio: str, features: Mapping[str, Any]) -> dict[str, Any]:
         """Return the answer for one row of a portfolio."""
-        return self._call("POST", f"/v1/portfolios/{name}/scores", {"features": dict(features)})
+        return self.score_portfolio(portfolio, {"features": dict(features)})
 
-    def explain(self, score_id: str) -> dict[str, Any]:
+    def explain(self, score_id: str, *, rows: bool = False) -> dict[str, Any]:
         """Return the exact explanation of a past decision."""
-        return self._call("GET", f"/v1/scores/{score_id}/explanation")
-
-    def ready(self) -> bool:
-        """Return whether the service answers and is ready."""
-        try:
-            return self._http.get("/readyz").status_code == 200
-        except httpx.HTTPError:
-            return False
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._http.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
-        try:
-            answer = self._http.request(method, path, json=body)
-            document = answer.json()
-        except httpx.HTTPError as error:
-            raise ServiceUnavailable(
-                f"no answer from the service ({type(error).__name__})", where=self._url,
-                remedy="Start it with `roadrisk serve`, or name another address with --url.",
-            ) from error
-        except ValueError as error:
-            raise ServiceUnavailable("the answer is no JSON: another service listens there", where=self._url) from error
-        if not answer.is_success:
-            raise error_of(document, answer.status_code)
-        return dict(document)
+        return self.explain_score(score_id, rows=rows)
 
 
-def error_of(document: Mapping[str, Any], status: int) -> RoadRiskError:
-    """Return the error that a problem document speaks of, of the family whose exit code fits."""
-    slug = str(document.get("type", "")).removeprefix(TYPE_PREFIX)
-    if slug in _INTEGRITY:
-        kind: type[RoadRiskError] = IntegrityError
-    else:
-        kind = _BY_STATUS.get(status, InvalidRequest if 400 <= status < 500 else RoadRiskError)
-    details = {name: document[name] for name in ("status", "instance", "errors") if name in document}
-    return kind(
-        str(document.get("detail", f"status {status}")), where=f"service, {slug}",
-        remedy=str(document.get("remedy", "")), details=details,
-    )
+def key_of(settings: Settings) -> str | None:
+    """Return the API key: that of the settings, else the local one that `roadrisk access init-local` made, else none."""
+    if named := settings.api_key.get_secret_value():
+        return named
+    path: Path = settings.keys_dir / LOCAL_KEY
+    return path.read_text().strip() if path.is_file() else None

@@ -24,8 +24,13 @@ class FeatureSource(Protocol):
         """
         ...
 
-    def read(self, product_id: str, entity_id: str) -> OnlineInputs:
-        """Return the inputs of one product for an entity; raises as `resolve` does."""
+    def read(
+        self, product_id: str, entity_id: str, *, resources: frozenset[str] | None = None
+    ) -> OnlineInputs:
+        """Return the inputs of one product for an entity; raises as `resolve` does.
+
+        Inputs that rest on a resource outside `resources` are not read; None for all.
+        """
         ...
 
     def ready(self) -> None:

@@ -13,9 +13,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from features.affected import Affected, affected_decisions
-from registry.decisions import DecisionLedger
+from registry.decisions import Decision, DecisionLedger
 from registry.errors import NotFound
 from registry.locks import exclusive
+from registry.resources import RESOURCES
 from serving.desk import Asked, ScoringDesk
 
 if TYPE_CHECKING:
@@ -96,13 +97,14 @@ def rescore(settings: Settings, desk: ScoringDesk, *, since: datetime | None = N
 def _rescore_one(desk: ScoringDesk, found: Affected, epoch: int) -> Rescored:
     before = desk.decisions.get(found.score_id)
     points = before.answer["points"]
-    if found.product not in desk.models.live or desk.epoch != epoch:
-        absent = found.product not in desk.models.live
+    live = desk.live.current.live
+    if found.product not in live or desk.epoch != epoch:
+        absent = found.product not in live
         note = f"{found.product} has no live model" if absent else "the online store has pseudonyms of an older key"
         return Rescored(affected=found, outcome="waiting", old_points=points, note=note)
     asked = Asked(REQUEST_ID, time.perf_counter())
     try:
-        inputs = desk.source.read(found.product, found.entity_id)
+        inputs = desk.source.read(found.product, found.entity_id, resources=_allowed(before))
     except NotFound as error:
         return Rescored(affected=found, outcome="no_score_possible", old_points=points, note=error.message)
     if inputs.as_of < found.known_at:
@@ -113,6 +115,12 @@ def _rescore_one(desk: ScoringDesk, found: Affected, epoch: int) -> Rescored:
     return Rescored(
         affected=found, outcome="rescored", old_points=points, new_score_id=answer["score_id"], new_points=answer["points"]
     )
+
+
+def _allowed(before: Decision) -> frozenset[str] | None:
+    """Return the resources that the scenario of a decision let it read; None for all."""
+    barred = {source["resource"] for source in before.answer["sources"] if not source["authorised"]}
+    return frozenset(RESOURCES) - barred if barred else None
 
 
 def counted(outcomes: Iterable[Rescored]) -> dict[str, int]:

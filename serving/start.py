@@ -44,8 +44,11 @@ class NoStore:
             remedy="Build and materialise features, promote a product's model, then restart the service.",
         )
 
-    def read(self, product_id: str, entity_id: str) -> OnlineInputs:
+    def read(
+        self, product_id: str, entity_id: str, *, resources: frozenset[str] | None = None
+    ) -> OnlineInputs:
         """Refuse."""
+        del resources
         raise ServiceUnavailable(f"there is no feature store for {product_id}")
 
     def ready(self) -> None:
