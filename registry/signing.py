@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 PSEUDONYM_KEY: Final = "pseudonym.key"
 LEDGER_KEY: Final = "ledger.key"
+API_PEPPER: Final = "api-pepper.key"
+"""Key of the HMACs that are kept in place of the secrets of API keys."""
 SIGNING_KEY: Final = "bundle-signing.pem"
 VERIFY_KEY: Final = "bundle-verify.pem"
 
@@ -30,7 +32,7 @@ def init_keys(keys_dir: Path) -> list[str]:
     """Make every key that does not exist yet; return the names of those made."""
     keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     made = []
-    for name in (PSEUDONYM_KEY, LEDGER_KEY):
+    for name in (PSEUDONYM_KEY, LEDGER_KEY, API_PEPPER):
         if not (keys_dir / name).exists():
             _write_secret(keys_dir / name, secrets.token_hex(32).encode())
             made.append(name)
@@ -38,6 +40,18 @@ def init_keys(keys_dir: Path) -> list[str]:
         _init_signing_key(keys_dir)
         made.extend([SIGNING_KEY, VERIFY_KEY])
     return made
+
+
+def init_pepper(keys_dir: Path) -> bool:
+    """Make the pepper of API keys where it does not exist; return whether one was made."""
+    keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = keys_dir / API_PEPPER
+    if path.exists():
+        return False
+    draft = keys_dir / f".{path.name}.{secrets.token_hex(4)}"
+    _write_secret(draft, secrets.token_hex(32).encode())
+    draft.replace(path)
+    return True
 
 
 def read_secret(keys_dir: Path, name: str) -> bytes:
