@@ -120,7 +120,7 @@ class Writer:
         return state.scenario(made)
 
     def take_step(self, scenario: str, step: Step, *, reason: str) -> Scenario:
-        """Review, refuse, approve, activate, suspend, resume or end a scenario."""
+        """Review, refuse, approve, activate, suspend, resume or expire a scenario."""
         state = self._write([{"kind": "scenario_stepped", "id": scenario, "step": step, "reason": _said(reason, "reason")}])
         return state.scenario(scenario)
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Final
 from registry.access.changes import Writer
 from registry.access.scenarios import Request
 from registry.access.terms import MAX_YEARS, Term, last_day_of, shanghai_day
-from registry.access.tokens import matches, read_token
+from registry.access.tokens import Token, matches, read_token
+from registry.errors import Conflict
 from registry.products import PRODUCTS
 from registry.promotion import live
 from registry.signing import API_PEPPER, init_pepper, read_secret
@@ -64,8 +65,7 @@ def init_local(settings: Settings, *, now: datetime, products: Iterable[str] = (
     made = key_id is None
     if key_id is None:
         key_id = _issue(writer, path)
-    wanted = list(dict.fromkeys([*PRODUCTS, *sorted(live(settings)), *products]))
-    opened = _open(writer, wanted, now)
+    opened = _open(writer, wanted_products(settings, products), now)
     in_force = [one.id for one in writer.state().scenarios.values() if one.request.consumer == LOCAL and one.in_force(now)]
     return LocalAccess(path, key_id, made, tuple(opened), tuple(in_force))
 
@@ -76,6 +76,27 @@ def local_token(settings: Settings) -> str | None:
         return (settings.keys_dir / LOCAL_KEY).read_text().strip() or None
     except OSError:
         return None
+
+
+def wanted_products(settings: Settings, further: Iterable[str] = ()) -> list[str]:
+    """Return every scored product, live portfolio and further portfolio."""
+    return list(dict.fromkeys([*PRODUCTS, *sorted(live(settings)), *further]))
+
+
+def write_token(path: Path, token: Token) -> None:
+    """Write a token to a new file that only its owner may read.
+
+    Raises
+    ------
+    Conflict
+        If there is such a file already.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise Conflict(f"{path} exists already", where="key file", remedy="Name a new file.") from None
+    with os.fdopen(descriptor, "w") as file:
+        file.write(token.text)
 
 
 def _valid_key(state: AccessState, settings: Settings, now: datetime) -> str | None:
@@ -89,9 +110,7 @@ def _valid_key(state: AccessState, settings: Settings, now: datetime) -> str | N
 def _issue(writer: Writer, path: Path) -> str:
     issued = writer.issue_key(LOCAL)
     draft = path.with_name(f".{path.name}.{issued.key_id}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(issued.token.text)
+    write_token(draft, issued.token)
     draft.replace(path)
     return issued.key_id
 

@@ -51,6 +51,8 @@ class AccessRules(_Rule):
         Days that an old key stays valid after a rotation, where nothing else is said. [A]
     review_working_days
         Working days within which a person answers a request for human review or an objection. [A]
+    handler_zh, handler_en, contact
+        Who handles personal information, for notices; to be filled in by the operating institution.
     """
 
     rates: dict[str, Rate] = Field(default_factory=lambda: dict(RATES))
@@ -61,6 +63,9 @@ class AccessRules(_Rule):
     operation_end: date | None = None
     overlap_d: int = Field(default=7, ge=0)
     review_working_days: int = Field(default=10, ge=1)
+    handler_zh: str = "（由运营机构填写）"
+    handler_en: str = "(to be filled in by the operating institution)"
+    contact: str = "（由运营机构填写）"
 
     def rate_of(self, role: str) -> Rate:
         """Return the token bucket of a role."""

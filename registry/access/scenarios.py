@@ -1,7 +1,7 @@
 """Scenarios (场景): one consumer, one product, one purpose, for one term, on one approval. 一场景一需求一审核.
 
-Life cycle: applied -> reviewed -> approved -> active <-> suspended, with refused and ended as its ends. That a term is over is
-computed from the calendar and is no step of its own.
+Life cycle: applied -> reviewed -> approved -> active <-> suspended, with refused and expired as its ends. That a term is over is
+computed from the calendar and needs no step; the step `expire` ends a scenario before its term does.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from registry.errors import Conflict
 from registry.local_time import SHANGHAI
 from registry.persons import same_person
 
-Standing = Literal["applied", "reviewed", "approved", "active", "suspended", "refused", "ended"]
-Status = Literal["applied", "reviewed", "approved", "active", "suspended", "refused", "ended", "expired"]
-Step = Literal["review", "refuse", "approve", "activate", "suspend", "resume", "end"]
+Status = Literal["applied", "reviewed", "approved", "active", "suspended", "refused", "expired"]
+Step = Literal["review", "refuse", "approve", "activate", "suspend", "resume", "expire"]
 ChargeClass = Literal["commercial", "public"]
 """Plan, section 4 (4) 7: products for industry are supplied against payment, those for public governance free of charge. [F1]"""
 
+STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 STEPS: Final[tuple[Step, ...]] = get_args(Step)
 CHARGE_CLASSES: Final[tuple[ChargeClass, ...]] = get_args(ChargeClass)
 
-LIFE_CYCLE: Final[dict[Step, tuple[frozenset[Standing], Standing]]] = {
+LIFE_CYCLE: Final[dict[Step, tuple[frozenset[Status], Status]]] = {
     "review": (frozenset({"applied"}), "reviewed"),
     "refuse": (frozenset({"applied", "reviewed"}), "refused"),
     "approve": (frozenset({"reviewed", "approved"}), "approved"),
     "activate": (frozenset({"approved"}), "active"),
     "suspend": (frozenset({"active"}), "suspended"),
     "resume": (frozenset({"suspended"}), "active"),
-    "end": (frozenset({"approved", "active", "suspended"}), "ended"),
+    "expire": (frozenset({"approved", "active", "suspended"}), "expired"),
 }
 """Step -> where it may be taken, and where it leads."""
 _ONCE_PER_PERSON: Final[dict[Step, frozenset[str]]] = {
@@ -46,7 +46,7 @@ _BEFORE_THE_END: Final[frozenset[Step]] = frozenset({"review", "approve", "activ
 class Decided:
     """One step that was taken: which, when, by whom, and why."""
 
-    step: Literal["apply", "local", "review", "refuse", "approve", "activate", "suspend", "resume", "end"]
+    step: Literal["apply", "local", "review", "refuse", "approve", "activate", "suspend", "resume", "expire"]
     at: datetime
     by: str
     reason: str
@@ -94,7 +94,7 @@ class Scenario:
 
     id: str
     request: Request
-    standing: Standing
+    standing: Status
     decided: tuple[Decided, ...]
 
     @property
@@ -104,9 +104,7 @@ class Scenario:
 
     def status(self, now: datetime) -> Status:
         """Return its standing at an instant; ``expired`` where its term is over and nothing else ended it before."""
-        if self.standing not in {"refused", "ended"} and self.request.term.is_over(now):
-            return "expired"
-        return self.standing
+        return "expired" if self.standing != "refused" and self.request.term.is_over(now) else self.standing
 
     def in_force(self, now: datetime) -> bool:
         """Return whether calls may be made under it at an instant."""
@@ -114,15 +112,14 @@ class Scenario:
 
     def lacking(self, now: datetime) -> str:
         """Return in words why no call may be made under it at an instant; empty where one may."""
-        status, term = self.status(now), self.request.term
-        if status == "expired":
+        term, since = self.request.term, self.decided[-1].at.astimezone(SHANGHAI)
+        if self.standing in {"suspended", "refused", "expired"}:
+            return f"is {self.standing} since {since:%Y-%m-%d %H:%M}"
+        if term.is_over(now):
             return f"expired at the end of {term.end}"
-        if status == "active":
-            return f"starts on {term.start}" if term.is_before(now) else ""
-        since = self.decided[-1].at.astimezone(SHANGHAI)
-        return f"is {status} since {since:%Y-%m-%d %H:%M}" if status in {"suspended", "refused", "ended"} else (
-            f"is {status} and not active yet"
-        )
+        if self.standing != "active":
+            return f"is {self.standing} and not active yet"
+        return f"starts on {term.start}" if term.is_before(now) else ""
 
     def after(self, step: Step, *, at: datetime, by: str, reason: str) -> Scenario:
         """Return it after a step.

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 from registry.access.parties import ApiKey, Consumer, Quota
 from registry.access.roles import ROLES
-from registry.access.scenarios import STEPS, Decided, Request, Scenario, Standing
+from registry.access.scenarios import STEPS, Decided, Request, Scenario, Status
 from registry.access.terms import Term
 from registry.chain import Entry
 from registry.errors import Conflict, IntegrityError, InvalidRequest, NotFound, RoadRiskError
@@ -157,7 +157,7 @@ def _scenario_local(state: AccessState, line: Mapping[str, Any], at: datetime) -
     _open_scenario(state, line, at, standing="active")
 
 
-def _open_scenario(state: AccessState, line: Mapping[str, Any], at: datetime, *, standing: Standing) -> None:
+def _open_scenario(state: AccessState, line: Mapping[str, Any], at: datetime, *, standing: Status) -> None:
     consumer = state.consumer(line["consumer"])
     _absent(state.scenarios, line["id"], "scenario")
     role = ROLES[consumer.role]

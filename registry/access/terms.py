@@ -39,12 +39,12 @@ class Term:
     @cached_property
     def starts_at(self) -> datetime:
         """Its first instant, aware UTC."""
-        return _midnight(self.start)
+        return start_of_day(self.start)
 
     @cached_property
     def ends_at(self) -> datetime:
         """The first instant behind it, aware UTC."""
-        return _midnight(self.end + timedelta(days=1))
+        return start_of_day(self.end + timedelta(days=1))
 
     def holds(self, now: datetime) -> bool:
         """Return whether an instant lies in it."""
@@ -79,7 +79,8 @@ def period_of(now: datetime) -> str:
     return f"{shanghai_day(now):%Y-%m}"
 
 
-def _midnight(day: date) -> datetime:
+def start_of_day(day: date) -> datetime:
+    """Return the midnight that a day of Shanghai begins with, aware UTC."""
     return datetime.combine(day, time(), SHANGHAI).astimezone(UTC)
 
 
