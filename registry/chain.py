@@ -32,7 +32,7 @@ from registry.chain_format import (
     row_hash,
 )
 from registry.chain_queue import Addition, Beside, CommitQueue
-from registry.errors import ConfigurationError, IntegrityError
+from registry.errors import ConfigurationError, IntegrityError, RoadRiskError
 from registry.ledger_sqlite import SqliteStore
 from registry.ledger_store import LedgerStore, Row, Transaction, check_names
 
@@ -263,9 +263,7 @@ class ChainLedger:
         if addition.beside is not None:
             try:
                 addition.beside(tx, end.seq + 1)
-            except Exception as error:
-                if not getattr(error, "slug", None):
-                    raise
+            except RoadRiskError as error:
                 addition.error = error
                 return end
         rows: list[Row] = []

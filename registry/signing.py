@@ -26,19 +26,24 @@ API_PEPPER: Final = "api-pepper.key"
 """Key of the HMACs that are kept in place of the secrets of API keys."""
 SIGNING_KEY: Final = "bundle-signing.pem"
 VERIFY_KEY: Final = "bundle-verify.pem"
+WRAP_KEY: Final = "ledger-wrap.key"
+"""Key that wraps the data keys of decisions: whoever holds it and the ledger reads the personal parts that were not erased."""
+ANCHOR_KEY: Final = "ledger-signing.pem"
+ANCHOR_VERIFY_KEY: Final = "ledger-verify.pem"
 
 
 def init_keys(keys_dir: Path) -> list[str]:
     """Make every key that does not exist yet; return the names of those made."""
     keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     made = []
-    for name in (PSEUDONYM_KEY, LEDGER_KEY, API_PEPPER):
+    for name in (PSEUDONYM_KEY, LEDGER_KEY, API_PEPPER, WRAP_KEY):
         if not (keys_dir / name).exists():
             _write_secret(keys_dir / name, secrets.token_hex(32).encode())
             made.append(name)
-    if not (keys_dir / SIGNING_KEY).exists():
-        _init_signing_key(keys_dir)
-        made.extend([SIGNING_KEY, VERIFY_KEY])
+    for private, public in ((SIGNING_KEY, VERIFY_KEY), (ANCHOR_KEY, ANCHOR_VERIFY_KEY)):
+        if not (keys_dir / private).exists():
+            _init_signing_key(keys_dir, private, public)
+            made.extend([private, public])
     return made
 
 
@@ -205,14 +210,13 @@ def verify_files(files: dict[str, bytes], keys_dir: Path, *, where: str, digest:
     return met
 
 
-def _init_signing_key(keys_dir: Path) -> None:
+def _init_signing_key(keys_dir: Path, private: str, public: str) -> None:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
     key = Ed25519PrivateKey.generate()
-    _write_secret(keys_dir / SIGNING_KEY, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    (keys_dir / VERIFY_KEY).write_bytes(public)
+    _write_secret(keys_dir / private, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    (keys_dir / public).write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
 
 
 def _write_secret(path: Path, content: bytes) -> None:
