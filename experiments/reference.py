@@ -60,7 +60,7 @@ def openapi_document() -> str:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         # The contract speaks of declared products alone; the desk behind it has no model and an empty ledger.
-        ledger = DecisionLedger(ChainLedger(folder / "decisions.db", bytes(32), TABLE, indexed=INDEXED))
+        ledger = DecisionLedger(ChainLedger(folder / "decisions.db", bytes(32), TABLE, indexed=INDEXED), bytes(32))
         desk = ScoringDesk(LiveModels({}, folder, folder), NoStore(), ledger, lambda: datetime.now(UTC))
         try:
             document = create_app(desk).openapi()

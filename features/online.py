@@ -14,7 +14,7 @@ from features.pseudonyms import pseudonym
 from features.snapshot import counts_by_wall, read_snapshot
 from features.views import IDENTITY_VIEW, PLATE_KEY, open_store, service_of
 from registry.entities import ENTERPRISE, VEHICLE, Entity
-from registry.errors import InvalidRequest, ServiceUnavailable, UnknownEntity
+from registry.errors import InvalidRequest, RoadRiskError, ServiceUnavailable, UnknownEntity
 from registry.products import PRODUCTS
 from registry.resources import RESOURCES
 from registry.resources.schema import FRESHNESS_LIMIT_D
@@ -45,12 +45,15 @@ class SourceAge:
         Days from then to the instant of the question: the snapshot's cut-off, or now (`Settings.clock`).
     limit_d
         Days after which the source counts as stale.
+    authorised
+        Whether the scenario lets it be read; what may not be read counts as absent.
     """
 
     resource: str
     complete_until: datetime | None
     age_d: float | None
     limit_d: int
+    authorised: bool = True
 
     @property
     def stale(self) -> bool:
@@ -149,6 +152,28 @@ class OnlineStore:
         """
         self._one([f"{IDENTITY_VIEW}:{VEHICLE.id_column}"], {PLATE_KEY: ""})
 
+    def resolve_many(self, entity: Entity, keys: Sequence[Mapping[str, str]]) -> list[str | RoadRiskError]:
+        """Return for each natural key what `resolve` returns, or in its place the error that it raises for this key alone.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If the store does not answer.
+        """
+        return [_kept(self.resolve, entity, key) for key in keys]
+
+    def read_many(
+        self, product_id: str, entity_ids: Sequence[str], *, resources: frozenset[str] | None = None
+    ) -> list[OnlineInputs | RoadRiskError]:
+        """Return for each entity what `read` returns, or in its place the error that it raises for this entity alone.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If the store does not answer.
+        """
+        return [_kept(self.read, product_id, entity_id, resources=resources) for entity_id in entity_ids]
+
     def resolve(self, entity: Entity, key: Mapping[str, str]) -> str:
         """Return the pseudonym of the entity that a natural key names.
 
@@ -168,8 +193,18 @@ class OnlineStore:
         found = pseudonym(self._keys, _NAMESPACES[names], *(key[name] for name in names))
         return self._vehicle_of(found) if names[0] == "plate_no" else found
 
-    def read(self, product_id: str, entity_id: str) -> OnlineInputs:
+    def read(self, product_id: str, entity_id: str, *, resources: frozenset[str] | None = None) -> OnlineInputs:
         """Return everything that is known about an entity for a product.
+
+        Parameters
+        ----------
+        product_id
+            A scored product.
+        entity_id
+            Pseudonym of its entity.
+        resources
+            Resources that may be read; all by default. A feature that draws on any other is not read and is None, and the
+            source that is not covered says so. Which entities belong together is read whatever is covered.
 
         Raises
         ------
@@ -191,13 +226,15 @@ class OnlineStore:
             related[ENTERPRISE.id] = owner
             row[ENTERPRISE.id_column] = owner
         found, times = self._one(self._services[product_id], row)
-        values = {feature.name: found.get(feature.name) for feature in product.features}
-        if all(value is None for value in values.values()):
+        covered = {f.name for f in product.features if resources is None or resources.issuperset(f.resources)}
+        values = {f.name: found.get(f.name) if f.name in covered else None for f in product.features}
+        if resources is None and all(value is None for value in values.values()):
             raise UnknownEntity(
                 f"no {product.entity.en} with this key", where=f"as of {self.as_of:%Y-%m-%d}",
                 remedy="Check the number; an operator without a vehicle in operation has no score.",
             )
-        sources = _sources(product_id, self._snapshot.complete_until, self._clock() if self._clock else self.as_of)
+        now = self._clock() if self._clock else self.as_of
+        sources = _sources(product_id, self._snapshot.complete_until, now, resources)
         return OnlineInputs(
             entity_id, related, values, self.as_of, sources, _exposure(product_id, values),
             _freshness(product_id, sources, times),
@@ -227,6 +264,13 @@ class OnlineStore:
         return {name: answer[name][0] for name in fresh}, fresh
 
 
+def _kept(ask: Callable[..., Any], *args: Any, **named: Any) -> Any:
+    try:
+        return ask(*args, **named)
+    except (InvalidRequest, UnknownEntity) as error:
+        return error
+
+
 def _exposure(product_id: str, values: Mapping[str, Any]) -> float | None:
     """Return the expected exposure over the horizon: the fleet on the day, for the whole horizon."""
     product = PRODUCTS[product_id]
@@ -235,10 +279,14 @@ def _exposure(product_id: str, values: Mapping[str, Any]) -> float | None:
     return float(values["fleet_size"]) * product.horizon_d / DAYS_PER_YEAR
 
 
-def _sources(product_id: str, complete_until: Mapping[str, str | None], as_of: datetime) -> tuple[SourceAge, ...]:
+def _sources(
+    product_id: str, complete_until: Mapping[str, str | None], as_of: datetime, allowed: frozenset[str] | None
+) -> tuple[SourceAge, ...]:
     of_features = (resource for feature in PRODUCT_FEATURES[product_id].features for resource in feature.resources)
     return tuple(
         _source_age(resource, complete_until.get(resource), as_of)
+        if allowed is None or resource in allowed
+        else SourceAge(resource, None, None, FRESHNESS_LIMIT_D[RESOURCES[resource].cycle], authorised=False)
         for resource in dict.fromkeys([*PRODUCTS[product_id].mandatory, *of_features])
     )
 

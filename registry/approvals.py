@@ -7,7 +7,6 @@ the card or a document that lay before the approver has changed since.
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from registry.errors import PromotionRefused
 from registry.gates import Judged, judged_version
 from registry.model_ledgers import APPROVALS, lines, writing
 from registry.models import ModelRegistry
+from registry.persons import same_person
 
 if TYPE_CHECKING:
     from registry.models import ModelVersion
@@ -122,11 +122,6 @@ def grounds_of(judged: Judged) -> dict[str, str]:
     return {kind: hashlib.sha256(canonical_json(dict(one))).hexdigest() for kind, one in sorted(documents.items())}
 
 
-def same_person(one: str, other: str) -> bool:
-    """Return whether two names are the same but for width, case and spaces: 李工 and 李 工, Wang and ｗａｎｇ."""
-    return _plain(one) == _plain(other)
-
-
 def check_decision(name: str, reason: str) -> None:
     """Refuse a decision that nobody stands behind or that has no reason.
 
@@ -140,10 +135,6 @@ def check_decision(name: str, reason: str) -> None:
             f"a decision needs a named approver and a reason, met {name!r} and {reason!r}",
             remedy="Give the name and --reason.",
         )
-
-
-def _plain(name: str) -> str:
-    return "".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def _approval(entry: Entry) -> Approval:

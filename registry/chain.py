@@ -1,57 +1,68 @@
-"""An append-only ledger: every row carries an HMAC over itself and the row before it, and a signed head lies beside.
+"""An append-only ledger: each row carries a digest over itself and the digest before it, an HMAC, and a signed head lies beside.
 
-A chain of HMACs shows changed, removed, inserted and reordered rows to whoever holds the key. It cannot show that the
-newest rows were cut off, so `<table>.head`, a file beside the database, names the last row and is signed too.
+The digests (`registry.chain_format`) show anybody changed, removed, inserted and reordered rows. The HMACs show whoever holds the key that
+the service wrote a row. Neither can show that the newest rows were cut off, so a head names the last row and carries an HMAC too. A ledger that was
+taken back together with its head, or written anew by somebody who has stolen the key, is found out by heads signed with another key
+and kept elsewhere (`registry.ledger_anchors`).
 
-The order of an append is: commit the row durably, then replace the head. A process that dies in between leaves the
-database one row ahead of the head, which the next opening repairs; after a loss of power it can be two rows, because
-the head's rename is durable only with the next append's sync. A database behind its head, or further ahead, was
-tampered with. All of it happens under one file lock, which also keeps two processes from checkpointing the
-write-ahead log at once (SQLite before 3.51.3 can then damage the file).
+A ledger lies in an SQLite file or in PostgreSQL (`registry.ledger_store`). Appends of many threads share a transaction
+(`registry.chain_queue`). A process that dies between the rows and the head leaves the head behind, which the next change repairs;
+rows behind their head, or further ahead than a crash leaves them, were tampered with.
 """
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import hmac
 import json
-import os
-import re
-import sqlite3
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from registry.errors import ConfigurationError, IntegrityError, ServiceUnavailable
+from registry.chain_format import (
+    GENESIS,
+    START,
+    Head,
+    canonical,
+    head_bytes,
+    instant_text,
+    read_head,
+    row_digest,
+    row_hash,
+)
+from registry.chain_queue import Addition, Beside, CommitQueue
+from registry.errors import ConfigurationError, IntegrityError, RoadRiskError
+from registry.ledger_sqlite import SqliteStore
+from registry.ledger_store import LedgerStore, Row, Transaction, check_names
 
-GENESIS: Final = "0" * 64
-BUSY_TIMEOUT_MS: Final = 10_000
+if TYPE_CHECKING:
+    from registry.ledger_anchors import Anchor, Anchors
+
 PAGE_ROWS: Final = 500
-MAX_AHEAD: Final = 2
-_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_COLUMNS: Final = "seq, at, prev, payload, digest, hash, base"
+SEQ, AT, PREV, PAYLOAD, DIGEST, HASH, BASE = range(7)
+_RESTORE: Final = "Restore ledger and head from the same backup."
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One row: position from 1, instant (aware UTC), payload, and the HMAC-SHA256 that chains it, as hex."""
+    """One row: position from 1, instant (aware UTC), payload, and as hex the HMAC that seals it and the digest that chains it."""
 
     seq: int
     at: datetime
     payload: dict[str, Any]
     hash: str
+    digest: str = ""
 
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """What a walk over a whole ledger found: rows met, and one sentence per problem."""
+    """What a walk over a whole ledger found: rows met, one sentence per problem, and how many anchors were held against it."""
 
     rows: int
     problems: tuple[str, ...]
+    anchors: int = 0
 
     @property
     def ok(self) -> bool:
@@ -59,62 +70,67 @@ class VerifyReport:
         return not self.problems
 
 
-@dataclass(frozen=True)
-class _Head:
-    seq: int
-    hash: str
-
-
-_Row = tuple[int, str, str, str, str]
-
-
 class ChainLedger:
-    """A chained table in a SQLite file, safe for threads and processes, and after a kill at any moment.
+    """A chained table, safe for threads and processes, and after a kill at any moment.
 
     Parameters
     ----------
-    path
-        The database file; it and its folder are made when missing.
+    place
+        An SQLite file, made with its folder when missing; or a store.
     key
         HMAC key, at least 32 bytes, kept apart from the ledger.
     table
-        Name of the table and of the head file beside the database.
+        Name of the table and of the head.
     indexed
-        Top-level payload fields that `find` looks up by index.
+        Top-level payload fields that `find` looks up by index: text or null.
+    anchors
+        Where signed heads are kept, outside the ledger; none by default.
 
     Raises
     ------
     ConfigurationError
         If key or a name cannot be used.
     IntegrityError
-        If the end of the table does not agree with its head.
+        If the end of the table does not agree with its head, or an older version wrote the table.
     ServiceUnavailable
-        If the file cannot be opened.
+        If the database cannot be reached.
     """
 
-    def __init__(self, path: Path, key: bytes, table: str, *, indexed: Sequence[str] = ()) -> None:
+    def __init__(
+        self, place: Path | LedgerStore, key: bytes, table: str, *, indexed: Sequence[str] = (), anchors: Anchors | None = None
+    ) -> None:
         if len(key) < 32:
-            raise ConfigurationError(f"the ledger key has {len(key)} bytes, at least 32 are needed", where=str(path))
-        for name in (table, *indexed):
-            if not _NAME.fullmatch(name):
-                raise ConfigurationError(f"{name!r} is no ledger name", remedy="Use a-z, 0-9 and underscore.")
-        self._path, self._key, self._table, self._indexed = path, key, table, tuple(indexed)
-        self._head_path = path.with_name(f"{table}.head")
-        self._thread_lock, self._depth = threading.RLock(), 0
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock_file = path.with_name(f"{path.name}.lock").open("ab")
+            raise ConfigurationError(f"the ledger key has {len(key)} bytes, at least 32 are needed", where=str(place))
+        check_names((table, *indexed))
+        self._key, self._table, self._indexed, self._anchors = key, table, tuple(indexed), anchors
+        self._store: LedgerStore = SqliteStore(place, table) if isinstance(place, Path) else place
+        self._queue = CommitQueue(self._commit)
+        marks = ", ".join("?" * (7 + len(self._indexed)))
+        names = "".join(f", k_{name}" for name in self._indexed)
+        self._insert = f"INSERT INTO {table} ({_COLUMNS}{names}) VALUES ({marks})"  # noqa: S608 - checked names
         try:
-            with self._exclusive():
-                self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-                self._prepare()
-                self._recover()
+            self._prepare()
+            self._store.change(self._repair)
         except BaseException:
-            if hasattr(self, "_db"):
-                self._db.close()
-            self._lock_file.close()
+            self._store.close()
             raise
 
-    def append(self, payload: Mapping[str, Any], *, at: datetime) -> Entry:
+    @property
+    def table(self) -> str:
+        """Return the name of the ledger."""
+        return self._table
+
+    @property
+    def store(self) -> LedgerStore:
+        """Return what the ledger lies in; rows beside the chain are read from it."""
+        return self._store
+
+    @property
+    def group_sizes(self) -> tuple[int, int]:
+        """Return how many transactions this process has made, and how many additions they held."""
+        return self._queue.groups, self._queue.additions
+
+    def append(self, payload: Mapping[str, Any], *, at: datetime, beside: Beside | None = None) -> Entry:
         """Add a row; when this returns, it survives the loss of the process and of power.
 
         Parameters
@@ -123,26 +139,22 @@ class ChainLedger:
             Anything JSON can hold, without NaN.
         at
             When it happened; aware, kept in UTC.
+        beside
+            Writes what stands beside the row, in the same transaction.
         """
-        text, instant = _canonical(payload), _instant(at)
-        with self._exclusive():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                last = self._last()
-                self._check_tail(last, self._read_head())
-                seq = last.seq + 1
-                digest = self._mac(seq, instant, last.hash, text)
-                self._db.execute(
-                    f"INSERT INTO {self._table} (seq, at, prev, payload, hash) VALUES (?, ?, ?, ?, ?)",  # noqa: S608 - checked name
-                    (seq, instant, last.hash, text, digest),
-                )
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-            self._write_head(_Head(seq, digest))
-        return Entry(seq, datetime.fromisoformat(instant), json.loads(text), digest)
+        return self.append_many([(payload, at)], beside=beside)[0]
+
+    def append_many(
+        self, rows: Sequence[tuple[Mapping[str, Any], datetime]], *, beside: Beside | None = None
+    ) -> list[Entry]:
+        """Add rows (payload, instant) that enter together or not at all."""
+        made = [(canonical(payload), instant_text(at), self._keys_of(payload)) for payload, at in rows]
+        addition = Addition(made, beside)
+        self._queue.submit(addition)
+        entries = [_entry(row) for row in addition.written]
+        if self._anchors is not None and entries:
+            self._anchors.after(entries)
+        return entries
 
     def entries(self, *, after: int = 0, limit: int | None = None) -> Iterator[Entry]:
         """Yield rows in order, those behind position `after`, at most `limit` of them; each row's own HMAC holds."""
@@ -153,7 +165,7 @@ class ChainLedger:
             yield from (self._checked(row) for row in page)
             if len(page) < size:
                 return
-            after, left = page[-1][0], None if left is None else left - len(page)
+            after, left = page[-1][SEQ], None if left is None else left - len(page)
 
     def last(self) -> Entry | None:
         """Return the newest row."""
@@ -164,32 +176,50 @@ class ChainLedger:
         """Return the rows whose indexed payload field equals a value, oldest first; each row's own HMAC holds."""
         if field not in self._indexed:
             raise ConfigurationError(f"field {field!r} of ledger {self._table} is not indexed")
-        condition = f"WHERE json_extract(payload, '$.{field}') = ? ORDER BY seq"
-        return [self._checked(row) for row in self._select(condition, (value,))]
+        found = self._select(f"WHERE k_{field} = ? ORDER BY seq", (value,))
+        return [self._checked(row) for row in found]
 
-    def verify(self) -> VerifyReport:
-        """Walk the whole ledger and say what was changed, removed, reordered or cut off."""
+    def verify(self, anchors: Sequence[Anchor] = ()) -> VerifyReport:
+        """Walk the whole ledger and say what was changed, removed, reordered, cut off or written anew.
+
+        Parameters
+        ----------
+        anchors
+            Heads of this ledger whose signatures have been verified; each must still be a row.
+        """
         problems: list[str] = []
-        with self._exclusive():
-            end = self._last()
+        ends: list[Head] = []
+
+        def look(tx: Transaction) -> None:
+            ends.append(self._last(tx))
             try:
-                self._check_tail(end, self._read_head())
+                self._check_tail(tx, ends[0], self._head(tx))
             except IntegrityError as error:
                 problems.append(error.message)
+
+        self._store.change(look)
         # Appending goes on meanwhile: the walk ends at the row that was the last one.
+        (end,), named = ends, {anchor.seq: anchor for anchor in anchors}
         rows, seq, previous = 0, 0, GENESIS
         for row in self._walk(end.seq):
             problems.extend(self._problems_of(row, seq, previous))
-            rows, seq, previous = rows + 1, row[0], row[4]
+            if (anchor := named.pop(row[SEQ], None)) is not None and anchor.digest != row[DIGEST]:
+                problems.append(f"row {row[SEQ]} is not the one that was anchored at {anchor.at}: history was written anew")
+            rows, seq, previous = rows + 1, row[SEQ], row[DIGEST]
         if seq != end.seq:
             problems.append(f"rows {seq + 1} to {end.seq} disappeared during the walk")
-        return VerifyReport(rows, tuple(problems))
+        # An anchor made during the walk may name a row behind its end.
+        newest = max(end.seq, self._newest_seq())
+        problems += [
+            f"row {one.seq}, anchored at {one.at}, does not exist: rows were cut off" for one in named.values() if one.seq > newest
+        ]
+        return VerifyReport(rows, tuple(problems), len(anchors))
 
     def close(self) -> None:
-        """Close the database; the last one to close it folds the write-ahead log in."""
-        with self._exclusive():
-            self._db.close()
-        self._lock_file.close()
+        """Close the ledger, leaving a signed head of what was appended through it."""
+        if self._anchors is not None:
+            self._anchors.at_close()
+        self._store.close()
 
     def __enter__(self) -> ChainLedger:
         return self
@@ -197,138 +227,150 @@ class ChainLedger:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    @contextmanager
-    def _exclusive(self) -> Iterator[None]:
-        with self._thread_lock:
-            self._depth += 1
-            if self._depth == 1:
-                fcntl.flock(self._lock_file, fcntl.LOCK_EX)
-            try:
-                yield
-            except sqlite3.OperationalError as error:
-                raise ServiceUnavailable(
-                    f"ledger {self._table} cannot be used: {error}", where=str(self._path),
-                    remedy="Check that the disk has space and that the folder may be written.",
-                ) from error
-            except sqlite3.DatabaseError as error:
-                raise IntegrityError(f"ledger {self._table} is damaged: {error}", where=str(self._path)) from error
-            except OSError as error:
-                raise ServiceUnavailable(f"ledger {self._table} cannot be written: {error}") from error
-            finally:
-                self._depth -= 1
-                if self._depth == 0:
-                    fcntl.flock(self._lock_file, fcntl.LOCK_UN)
-
     def _prepare(self) -> None:
-        db = self._db
-        db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute(
-            f"CREATE TABLE IF NOT EXISTS {self._table} (seq INTEGER PRIMARY KEY, at TEXT NOT NULL, prev TEXT NOT NULL, "
-            "payload TEXT NOT NULL, hash TEXT NOT NULL)"
-        )
-        for action in ("UPDATE", "DELETE"):
-            db.execute(
-                f"CREATE TRIGGER IF NOT EXISTS {self._table}_no_{action.lower()} BEFORE {action} ON {self._table} "
-                "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
+        table = self._table
+        met = self._store.columns(table)
+        if met and "digest" not in met:
+            raise IntegrityError(
+                f"ledger {table} was written by version 0.2 or older, whose format this version does not continue",
+                where=self._store.where, remedy="Keep it with the version that wrote it, move it away, and start a new one.",
             )
-        for field in self._indexed:
-            # The index is on the payload itself, so it cannot name another row than the chained text does.
-            db.execute(
-                f"CREATE INDEX IF NOT EXISTS {self._table}_by_{field} "
-                f"ON {self._table} (json_extract(payload, '$.{field}'))"
-            )
+        keys = "".join(f", k_{name} TEXT" for name in self._indexed)
+        statements = [
+            f"CREATE TABLE IF NOT EXISTS {table} (seq INTEGER PRIMARY KEY, at TEXT NOT NULL, prev TEXT NOT NULL, "
+            f"payload TEXT NOT NULL, digest TEXT NOT NULL, hash TEXT NOT NULL, base INTEGER NOT NULL{keys})"
+        ]
+        statements += [
+            f"CREATE INDEX IF NOT EXISTS {table}_by_{name} ON {table} (k_{name}) WHERE k_{name} IS NOT NULL"
+            for name in self._indexed
+        ]
+        self._store.prepare(statements, append_only=table)
 
-    def _recover(self) -> None:
-        last, head = self._last(), self._read_head()
-        self._check_tail(last, head)
+    def _keys_of(self, payload: Mapping[str, Any]) -> tuple[str | None, ...]:
+        return tuple(payload.get(name) for name in self._indexed)
+
+    def _commit(self, take: Callable[[], list[Addition]]) -> None:
+        def work(tx: Transaction) -> bytes | None:
+            last = self._recover(tx)
+            end = last
+            for addition in take():
+                end = self._add(tx, addition, end, base=last.seq)
+            return head_bytes(self._key, self._table, end) if end != last else None
+
+        self._store.change(work)
+
+    def _add(self, tx: Transaction, addition: Addition, end: Head, *, base: int) -> Head:
+        if addition.beside is not None:
+            try:
+                addition.beside(tx, end.seq + 1)
+            except RoadRiskError as error:
+                addition.error = error
+                return end
+        rows: list[Row] = []
+        for text, at, keys in addition.rows:
+            seq, prev = end.seq + 1, end.digest
+            digest = row_digest(self._table, seq, at, prev, text)
+            end = Head(seq, digest, row_hash(self._key, self._table, digest, base))
+            rows.append((seq, at, prev, text, digest, end.hash, base, *keys))
+        tx.execute_many(self._insert, rows)
+        addition.written = rows
+        return end
+
+    def _repair(self, tx: Transaction) -> None:
+        self._recover(tx)
+
+    def _recover(self, tx: Transaction) -> Head:
+        last, head = self._last(tx), self._head(tx)
+        self._check_tail(tx, last, head)
         if last.seq != head.seq:
-            self._write_head(last)
+            # Before anything is added, so that the rows are never more than one change ahead of a head that could be written.
+            tx.put_head(head_bytes(self._key, self._table, last))
+        return last
 
-    def _last(self) -> _Head:
-        row = self._db.execute(f"SELECT seq, hash FROM {self._table} ORDER BY seq DESC LIMIT 1").fetchone()  # noqa: S608 - checked name
-        return _Head(*row) if row else _Head(0, GENESIS)
+    def _last(self, tx: Transaction) -> Head:
+        rows = tx.execute(f"SELECT seq, digest, hash FROM {self._table} ORDER BY seq DESC LIMIT 1")  # noqa: S608 - checked name
+        return Head(*rows[0]) if rows else START
 
-    def _check_tail(self, last: _Head, head: _Head) -> None:
+    def _newest_seq(self) -> int:
+        return int(self._store.read(f"SELECT coalesce(max(seq), 0) FROM {self._table}")[0][0])  # noqa: S608 - checked name
+
+    def _head(self, tx: Transaction) -> Head:
+        try:
+            head = read_head(self._key, self._table, tx.head())
+        except ValueError as error:
+            raise IntegrityError(
+                f"head of ledger {self._table} cannot be read", where=self._store.where, remedy=_RESTORE
+            ) from error
+        if head is None:
+            raise IntegrityError(f"head of ledger {self._table} does not verify", where=self._store.where, remedy=_RESTORE)
+        return head
+
+    def _check_tail(self, tx: Transaction, last: Head, head: Head) -> None:
+        if last == head:
+            return
         if last.seq < head.seq:
             raise IntegrityError(
                 f"ledger {self._table} ends at row {last.seq}, its head names row {head.seq}: rows were cut off",
-                where=str(self._path), remedy="Restore the ledger from a backup.",
+                where=self._store.where, remedy="Restore the ledger from a backup.",
             )
-        if last.seq > head.seq + MAX_AHEAD:
+        self._check_ahead(tx, last, head)
+        if head.seq == 0:
+            return
+        rows = tx.execute(f"SELECT digest, hash FROM {self._table} WHERE seq = ?", (head.seq,))  # noqa: S608 - checked name
+        if rows != [(head.digest, head.hash)]:
+            raise IntegrityError(
+                f"row {head.seq} of ledger {self._table} is not the one its head names", where=self._store.where, remedy=_RESTORE
+            )
+
+    def _check_ahead(self, tx: Transaction, last: Head, head: Head) -> None:
+        lag = self._store.head_lag
+        bases = tx.execute(
+            f"SELECT DISTINCT base FROM {self._table} WHERE seq > ? LIMIT ?", (head.seq, lag + 1)  # noqa: S608 - checked name
+        )
+        if len(bases) > lag:
             raise IntegrityError(
                 f"ledger {self._table} ends at row {last.seq}, its head names row {head.seq}: the head was replaced",
-                where=str(self._head_path), remedy="Restore ledger and head from the same backup.",
-            )
-        if head.seq and (not (rows := self._select("WHERE seq = ?", (head.seq,))) or rows[0][4] != head.hash):
-            raise IntegrityError(
-                f"row {head.seq} of ledger {self._table} is not the one its head names", where=str(self._path),
-                remedy="Restore ledger and head from the same backup.",
+                where=self._store.where, remedy=_RESTORE,
             )
 
-    def _select(self, condition: str, values: tuple[object, ...]) -> list[_Row]:
-        with self._exclusive():
-            query = f"SELECT seq, at, prev, payload, hash FROM {self._table} {condition}"  # noqa: S608 - checked name
-            return self._db.execute(query, values).fetchall()
+    def _select(self, condition: str, values: tuple[object, ...]) -> list[Row]:
+        return self._store.read(f"SELECT {self._all} FROM {self._table} {condition}", values)  # noqa: S608 - checked names
 
-    def _walk(self, end: int) -> Iterator[_Row]:
+    @property
+    def _all(self) -> str:
+        return _COLUMNS + "".join(f", k_{name}" for name in self._indexed)
+
+    def _walk(self, end: int) -> Iterator[Row]:
         after = 0
         while page := self._select("WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?", (after, end, PAGE_ROWS)):
             yield from page
-            after = page[-1][0]
+            after = page[-1][SEQ]
 
-    def _problems_of(self, row: _Row, seq: int, previous: str) -> Iterator[str]:
-        if row[0] != seq + 1:
-            yield f"rows {seq + 1} to {row[0] - 1} are missing"
-        elif row[2] != previous:
-            yield f"row {row[0]} does not follow row {seq}"
+    def _problems_of(self, row: Row, seq: int, previous: str) -> Iterator[str]:
+        if row[SEQ] != seq + 1:
+            yield f"rows {seq + 1} to {row[SEQ] - 1} are missing"
+        elif row[PREV] != previous:
+            yield f"row {row[SEQ]} does not follow row {seq}"
         if not self._holds(row):
-            yield f"row {row[0]} was changed or moved"
+            yield f"row {row[SEQ]} was changed or moved"
 
-    def _holds(self, row: _Row) -> bool:
-        return hmac.compare_digest(self._mac(row[0], row[1], row[2], row[3]), str(row[4]))
+    def _holds(self, row: Row) -> bool:
+        digest = row_digest(self._table, row[SEQ], row[AT], row[PREV], row[PAYLOAD])
+        made = row_hash(self._key, self._table, digest, row[BASE])
+        # What is looked up by is no part of the digest, so it is held against the payload that is.
+        return (
+            hmac.compare_digest(made, str(row[HASH])) and digest == row[DIGEST]
+            and (not self._indexed or self._keys_of(json.loads(row[PAYLOAD])) == row[BASE + 1 :])
+        )
 
-    def _checked(self, row: _Row) -> Entry:
+    def _checked(self, row: Row) -> Entry:
         if not self._holds(row):
             raise IntegrityError(
-                f"row {row[0]} of ledger {self._table} was changed", where=str(self._path),
+                f"row {row[SEQ]} of ledger {self._table} was changed", where=self._store.where,
                 remedy="Verify the ledger and restore it from a backup.",
             )
-        return Entry(row[0], datetime.fromisoformat(row[1]), json.loads(row[3]), row[4])
-
-    def _mac(self, *parts: object) -> str:
-        # JSON of a list keeps the parts apart: no two lists of parts give the same text.
-        text = json.dumps([self._table, *parts], ensure_ascii=False, default=repr)
-        return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()
-
-    def _read_head(self) -> _Head:
-        try:
-            claim = json.loads(self._head_path.read_bytes())
-            head, mac = _Head(int(claim["seq"]), str(claim["hash"])), str(claim["mac"])
-        except FileNotFoundError:
-            return _Head(0, GENESIS)
-        except (ValueError, KeyError, TypeError) as error:
-            raise IntegrityError(f"head of ledger {self._table} cannot be read", where=str(self._head_path)) from error
-        if not hmac.compare_digest(self._mac("head", head.seq, head.hash), mac):
-            raise IntegrityError(f"head of ledger {self._table} does not verify", where=str(self._head_path))
-        return head
-
-    def _write_head(self, head: _Head) -> None:
-        claim = {"seq": head.seq, "hash": head.hash, "mac": self._mac("head", head.seq, head.hash)}
-        staging = self._head_path.with_name(f"{self._head_path.name}.new")
-        with staging.open("wb") as file:
-            file.write(json.dumps(claim).encode())
-            file.flush()
-            os.fsync(file.fileno())
-        staging.replace(self._head_path)
+        return _entry(row)
 
 
-def _canonical(payload: Mapping[str, Any]) -> str:
-    return json.dumps(dict(payload), sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-
-
-def _instant(at: datetime) -> str:
-    if at.tzinfo is None:
-        raise ValueError(f"instant {at.isoformat()} has no time zone; ledgers keep aware UTC")
-    return at.astimezone(UTC).isoformat(timespec="microseconds")
+def _entry(row: Row) -> Entry:
+    return Entry(row[SEQ], datetime.fromisoformat(row[AT]), json.loads(row[PAYLOAD]), row[HASH], row[DIGEST])

@@ -1,130 +1,147 @@
-"""The decision ledger: what was answered, from which inputs, by which model. An answer leaves after its record is kept.
+"""The decision ledger: every decision, every later look at it, what was done for those it is about, and what was erased.
 
-A record holds pseudonyms and model inputs, never a natural key. Together with the bundle of the recorded digest it
-answers every later question about the decision: `recorded_matrix` gives the exact row that was scored.
+An answer leaves after its record is durable; what must hold together with it (the answer of an idempotency key, counts of use) is written in
+the same transaction. The personal part of a record is sealed (`registry.ledger_sealing`) and can be erased without breaking the chain.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from datetime import datetime
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
-from registry.chain import ChainLedger, Entry, VerifyReport
-from registry.errors import IntegrityError, NotFound
+from registry.chain import PAGE_ROWS, ChainLedger, Entry, VerifyReport
+from registry.decision import (
+    EXPLANATION_TOLERANCE,
+    Decision,
+    as_encoded,
+    check_recomputed,
+    recorded_matrix,
+)
+from registry.decision_payload import decision_of, payload_of
+from registry.errors import Conflict, NotFound
+from registry.ledger_beside import (
+    TABLES,
+    AlreadyAnswered,
+    Beside,
+    Count,
+    StoredAnswer,
+    check_answer,
+    check_limits,
+    find_answer,
+    purge_answers,
+    write_beside,
+)
+from registry.ledger_erasure import SIDE_TABLES, Eraser
+from registry.ledger_open import open_ledger
+from registry.ledger_records import (
+    DUTY,
+    LOOK,
+    Duty,
+    Erasure,
+    Look,
+    duty_payload,
+    look_of,
+    look_payload,
+)
+from registry.ledger_sealing import Sealing
+from registry.ledger_store import Transaction
 from registry.settings import Settings
-from registry.signing import LEDGER_KEY, read_secret
+from registry.signing import LEDGER_KEY, WRAP_KEY, read_secret
+
+__all__ = [
+    "EXPLANATION_TOLERANCE", "INDEXED", "LEDGER_FILE", "TABLE", "AlreadyAnswered", "Beside", "Count", "Decision", "DecisionLedger",
+    "Duty", "Erasure", "Look", "StoredAnswer", "as_encoded", "check_recomputed", "recorded_matrix",
+]
 
 LEDGER_FILE: Final = "decisions.db"
 TABLE: Final = "decisions"
-INDEXED: Final = ("score_id", "supersedes")
-"""Fields by which decisions are looked up."""
-EXPLANATION_TOLERANCE: Final = 1e-9
-
-
-@dataclass(frozen=True, kw_only=True)
-class Decision:
-    """One decision.
-
-    Parameters
-    ----------
-    score_id, request_id
-        Identifiers of the answer and of the request that asked for it.
-    at
-        When it was made, aware UTC.
-    product
-        Product or portfolio.
-    entity_id
-        Pseudonym of the entity; empty for a portfolio, whose inputs the caller sends.
-    as_of
-        Cut-off of the inputs.
-    model_version, digest
-        Version and digest of the bundle.
-    inputs
-        Feature name -> value as it was read, null where it is not known.
-    encoded
-        The same as the row of the matrix, in the bundle's order, null for NaN.
-    exposure
-        Exposure over the horizon, if the answer used one.
-    answer
-        What was answered, without the decomposition.
-    base, clamp
-        Points of the decomposition that belong to no feature; null without a score.
-    contributions
-        Feature name -> points; empty without a score.
-    latency_ms
-        Time from the request's arrival in the application to this record.
-    related
-        Pseudonyms of related entities whose features were inputs, by entity id; empty in records before they were kept.
-    supersedes
-        Score id of the decision that this one takes the place of, because rows that it used were corrected or withdrawn.
-    changes
-        Those rows: resource, row_id, kind, fields, and arrival of the old and the new version; possibly not all of them.
-    n_changes
-        How many there are.
-    epoch
-        Epoch of the key that made the pseudonyms.
-    """
-
-    score_id: str
-    request_id: str
-    at: datetime
-    product: str
-    entity_id: str
-    as_of: datetime
-    model_version: str
-    digest: str
-    inputs: dict[str, float | str | None]
-    encoded: tuple[float | None, ...]
-    exposure: float | None
-    answer: dict[str, Any]
-    base: float | None
-    clamp: float | None
-    contributions: dict[str, float]
-    latency_ms: float
-    related: dict[str, str] = field(default_factory=dict)
-    supersedes: str | None = None
-    changes: tuple[dict[str, Any], ...] = ()
-    n_changes: int = 0
-    epoch: int = 1
+INDEXED: Final = ("score_id", "supersedes", "about", "kind")
+"""Fields by which rows are looked up; `kind` is absent from decisions, `about` names the decision that another row is about."""
+ANSWERS_KEPT: Final = timedelta(hours=24)
+PURGE_EVERY: Final = timedelta(minutes=10)
 
 
 class DecisionLedger:
-    """Decisions on a chained ledger, looked up by score id."""
+    """Decisions on a chained ledger, looked up by score id, by what they supersede and by entity.
 
-    def __init__(self, chain: ChainLedger) -> None:
-        self._chain = chain
+    Parameters
+    ----------
+    chain
+        A ledger with the indexed fields `INDEXED`.
+    wrap_key
+        Key that wraps the data keys of the personal parts, at least 32 bytes, kept apart from the ledger.
+    answers_kept
+        How long the answer of an idempotency key is kept.
+    """
+
+    def __init__(self, chain: ChainLedger, wrap_key: bytes, *, answers_kept: timedelta = ANSWERS_KEPT) -> None:
+        self._chain, self._sealing, self._answers_kept = chain, Sealing(wrap_key), answers_kept
+        self._table = chain.table
+        self._purged_at: datetime | None = None
+        self._eraser = Eraser(chain, self._sealing)
+        chain.store.prepare([statement.format(self._table) for statement in (*SIDE_TABLES, *TABLES)])
 
     @classmethod
     def open(cls, settings: Settings) -> DecisionLedger:
-        """Open the ledger in the ledger folder, making it when missing.
+        """Open the ledger where the settings say it lies, making it when missing.
 
         Raises
         ------
         ConfigurationError
-            If the ledger key does not exist.
+            If a key does not exist.
         IntegrityError
             If the end of the ledger does not agree with its signed head.
+        ServiceUnavailable
+            If its database cannot be reached.
         """
-        key = read_secret(settings.keys_dir, LEDGER_KEY)
-        return cls(ChainLedger(settings.ledger_dir / LEDGER_FILE, key, TABLE, indexed=INDEXED))
+        _, wrap_key = (read_secret(settings.keys_dir, name) for name in (LEDGER_KEY, WRAP_KEY))
+        chain = open_ledger(settings, TABLE, indexed=INDEXED)
+        return cls(chain, wrap_key, answers_kept=timedelta(hours=settings.idempotency_h))
 
-    def record(self, decision: Decision) -> Entry:
-        """Keep a decision durably.
+    def record(self, decision: Decision, *, beside: Beside | None = None) -> Entry:
+        """Keep a decision durably, with what stands beside it or not at all.
 
         Raises
         ------
         ServiceUnavailable
             If it cannot be kept; then there is no answer either.
+        AlreadyAnswered, KeyReused
+            If the idempotency key has been used, for the same request or for another.
+        QuotaExceeded
+            If a count would exceed its limit.
+        Conflict
+            If the score id has been used.
         """
-        payload = asdict(decision)
-        del payload["at"]
-        return self._chain.append({**payload, "as_of": decision.as_of.isoformat()}, at=decision.at)
+        return self.record_many([decision], beside=beside)[0]
+
+    def record_many(self, decisions: Sequence[Decision], *, beside: Beside | None = None) -> list[Entry]:
+        """Keep decisions durably in one transaction: all of them with what stands beside them, or none. It raises what `record` raises."""
+        kept = beside or Beside()
+        made = [payload_of(one, self._sealing, kept.counts if place == 0 else ()) for place, one in enumerate(decisions)]
+
+        def write(tx: Transaction, first: int) -> None:
+            self._check(tx, kept, [one.score_id for one in decisions])
+            keys = [(first + place, wrapped) for place, (_, wrapped) in enumerate(made)]
+            tx.execute_many(f"INSERT INTO {self._table}_keys (seq, wrapped) VALUES (?, ?)", keys)  # noqa: S608 - checked name
+            tx.execute_many(
+                f"INSERT INTO {self._table}_subjects (tag, own, product, seq) VALUES (?, ?, ?, ?)",  # noqa: S608 - checked name
+                [row for place, one in enumerate(decisions) for row in self._eraser.subjects(one, first + place)],
+            )
+            write_beside(tx, self._table, self._sealing, kept)
+
+        rows = [(payload, one.at) for (payload, _), one in zip(made, decisions, strict=True)]
+        return self._chain.append_many(rows, beside=write)
+
+    def keep(self, beside: Beside) -> None:
+        """Keep an answer or counts that belong to no decision. It raises what `record` raises."""
+
+        def write(tx: Transaction, _: int) -> None:
+            self._check(tx, beside, [])
+            write_beside(tx, self._table, self._sealing, beside)
+
+        self._chain.append_many([], beside=write)
 
     def get(self, score_id: str) -> Decision:
         """Return the decision with this score id.
@@ -133,24 +150,109 @@ class DecisionLedger:
         ------
         NotFound
             If there is none.
+        Erased
+            If its personal part was erased.
         IntegrityError
             If its record was changed.
         """
-        found = self._chain.find("score_id", score_id)
-        if not found:
-            raise NotFound(
-                "no score has this id", where="decision ledger", remedy="Use the score_id of an answer of this service."
-            )
-        return _decision(found[0])
+        entry = self._entry(score_id)
+        return decision_of(entry, self._sealing, self._wrapped(entry))
 
     def successor(self, score_id: str) -> Decision | None:
         """Return the decision that took the place of this one; of several the newest, None where it stands."""
         found = self._chain.find("supersedes", score_id)
-        return _decision(found[-1]) if found else None
+        return decision_of(found[-1], self._sealing, self._wrapped(found[-1])) if found else None
+
+    def latest_for(self, product: str, entity_id: str) -> Decision | None:
+        """Return the newest decision of a product about an entity."""
+        query = f"SELECT max(seq) FROM {self._table}_subjects WHERE tag = ? AND own = 1 AND product = ?"  # noqa: S608 - checked name
+        seq = self._chain.store.read(query, (self._sealing.tag(entity_id), product))[0][0]
+        return next(self.decisions(after=seq - 1, limit=1), None) if seq is not None else None
 
     def decisions(self, *, after: int = 0, limit: int | None = None) -> Iterator[Decision]:
-        """Yield decisions in order, those behind ledger position `after`."""
-        return (_decision(entry) for entry in self._chain.entries(after=after, limit=limit))
+        """Yield decisions in order, those behind ledger position `after`; what was erased is left out."""
+        return islice(self._decisions(after), limit)
+
+    def stored_answer(self, consumer: str, key_hash: str, *, now: datetime | None = None) -> StoredAnswer | None:
+        """Return the answer that was given under an idempotency key, unless it is too old at an instant."""
+        found = find_answer(self._chain.store.read, self._table, self._sealing, consumer, key_hash)
+        return None if found is None or (now is not None and found.at < now - self._answers_kept) else found
+
+    def purge_answers(self, now: datetime) -> int:
+        """Forget the answers whose time is over; return how many."""
+        gone: list[int] = []
+
+        def write(tx: Transaction, _: int) -> None:
+            gone.append(purge_answers(tx, self._table, now - self._answers_kept))
+
+        self._chain.append_many([], beside=write)
+        return gone[0]
+
+    def usage(self, *, consumer: str | None = None, period: str | None = None) -> list[Count]:
+        """Return what was counted, by consumer, product, period, kind and scenario."""
+        asked = {name: value for name, value in (("consumer", consumer), ("period", period)) if value is not None}
+        condition = " AND ".join(f"{name} = ?" for name in asked) or "1 = 1"
+        rows = self._chain.store.read(
+            f"SELECT consumer, product, period, kind, scenario, n FROM {self._table}_usage WHERE {condition} "  # noqa: S608 - own names
+            "ORDER BY consumer, product, period, kind, scenario", list(asked.values()),
+        )
+        return [
+            Count(consumer=row[0], product=row[1], period=row[2], kind=row[3], scenario=row[4], n=int(row[5])) for row in rows
+        ]
+
+    def record_look(self, look: Look) -> Entry:
+        """Keep durably that somebody looked at a decision; what was asked for is handed out after this."""
+        return self._chain.append(look_payload(look), at=look.at)
+
+    def looks(self, score_id: str) -> list[Look]:
+        """Return the looks at a decision, oldest first."""
+        return [look_of(entry) for entry in self._about(score_id, LOOK)]
+
+    def record_duty(self, duty: Duty) -> Entry:
+        """Keep durably what was asked or done for whom a decision is about.
+
+        Raises
+        ------
+        NotFound
+            If there is no such decision.
+        Erased
+            If its personal part was erased.
+        """
+        wrapped = self._wrapped(self._entry(duty.score_id))
+        sealed = self._sealing.seal_more(duty.payload or {}, wrapped, duty.score_id)
+        return self._chain.append(duty_payload(duty, sealed), at=duty.at)
+
+    def duties(self, score_id: str | None = None) -> list[Duty]:
+        """Return what was asked and done about a decision, or about all, oldest first."""
+        entries = self._about(score_id, DUTY) if score_id is not None else self._chain.find("kind", DUTY)
+        return [self._duty(entry) for entry in entries]
+
+    def erase(
+        self, *, reason: str, by: str, at: datetime, score_id: str | None = None, entity_id: str | None = None
+    ) -> Erasure:
+        """Erase the personal parts of one decision, or of all that an entity is the subject of or a related entity in.
+
+        Parameters
+        ----------
+        reason, by
+            Why and by whom; kept in the chain.
+        at
+            Now.
+
+        Raises
+        ------
+        NotFound
+            If there is nothing to erase.
+        ServiceUnavailable
+            If the keys are deleted, but other readers keep the database from forgetting their bytes; then erase again.
+        """
+        erasure = self._eraser.erase(reason=reason, by=by, at=at, score_id=score_id, entity_id=entity_id)
+        self._chain.store.scrub([f"{self._table}_{name}" for name in ("keys", "subjects", "answers")])
+        return erasure
+
+    def erasures(self) -> list[Erasure]:
+        """Return what was erased, oldest first."""
+        return self._eraser.erasures()
 
     def check(self) -> None:
         """Read the newest record; raise what stands in the way of reading it."""
@@ -164,40 +266,46 @@ class DecisionLedger:
         """Close the ledger."""
         self._chain.close()
 
+    def _entry(self, score_id: str) -> Entry:
+        found = self._chain.find("score_id", score_id)
+        if not found:
+            raise NotFound(
+                "no score has this id", where="decision ledger", remedy="Use the score_id of an answer of this service."
+            )
+        return found[0]
 
-def recorded_matrix(decision: Decision) -> npt.NDArray[np.float64]:
-    """Return the (1, n_features) matrix that the decision was made on."""
-    return np.array([[math.nan if value is None else value for value in decision.encoded]], dtype=np.float64)
+    def _wrapped(self, entry: Entry) -> bytes:
+        wrapped = self._eraser.wrapped(entry.seq, entry.seq).get(entry.seq)
+        if wrapped is None:
+            raise self._eraser.erased(entry)
+        return wrapped
 
+    def _decisions(self, after: int) -> Iterator[Decision]:
+        while entries := list(self._chain.entries(after=after, limit=PAGE_ROWS)):
+            after = entries[-1].seq
+            keys = self._eraser.wrapped(entries[0].seq, after)
+            yield from (decision_of(entry, self._sealing, keys[entry.seq]) for entry in entries if entry.seq in keys)
 
-def as_encoded(matrix: npt.NDArray[np.float64]) -> tuple[float | None, ...]:
-    """Return the first row of a matrix as it is recorded: null for NaN."""
-    return tuple(None if math.isnan(value) else value for value in matrix[0].tolist())
+    def _about(self, score_id: str, kind: str) -> list[Entry]:
+        return [entry for entry in self._chain.find("about", score_id) if entry.payload["kind"] == kind]
 
+    def _duty(self, entry: Entry) -> Duty:
+        found = entry.payload
+        decided = self._entry(found["about"])
+        wrapped = self._eraser.wrapped(decided.seq, decided.seq).get(decided.seq)
+        payload = self._sealing.open_more(found["sealed"], wrapped, found["about"]) if wrapped is not None else None
+        return Duty(score_id=found["about"], at=entry.at, duty=found["duty"], by=found["by"], payload=payload)
 
-def check_recomputed(decision: Decision, *, base: float, clamp: float, contributions: dict[str, float]) -> float:
-    """Return the largest difference between recorded and recomputed points.
-
-    Raises
-    ------
-    IntegrityError
-        If it exceeds `EXPLANATION_TOLERANCE` or the features differ: then the record does not explain the answer.
-    """
-    if set(contributions) != set(decision.contributions) or decision.base is None or decision.clamp is None:
-        raise IntegrityError("the recorded explanation has other features than its bundle", where=decision.score_id)
-    pairs = [(decision.base, base), (decision.clamp, clamp)]
-    pairs += [(decision.contributions[name], points) for name, points in contributions.items()]
-    difference = max(abs(recorded - recomputed) for recorded, recomputed in pairs)
-    if not difference <= EXPLANATION_TOLERANCE:
-        raise IntegrityError(
-            f"recomputed points differ from the recorded ones by {difference:.3g}", where=decision.score_id
-        )
-    return difference
-
-
-def _decision(entry: Entry) -> Decision:
-    fields = dict(entry.payload)
-    fields["as_of"] = datetime.fromisoformat(fields["as_of"])
-    fields["encoded"] = tuple(fields["encoded"])
-    fields["changes"] = tuple(fields.get("changes", ()))
-    return Decision(at=entry.at, **fields)
+    def _check(self, tx: Transaction, beside: Beside, score_ids: Sequence[str]) -> None:
+        if (answer := beside.answer) is not None:
+            check_answer(tx, self._table, self._sealing, answer, before=answer.at - self._answers_kept)
+            if self._purged_at is None or abs(answer.at - self._purged_at) > PURGE_EVERY:
+                self._purged_at = answer.at
+                purge_answers(tx, self._table, answer.at - self._answers_kept)
+        check_limits(tx, self._table, beside.counts)
+        for start in range(0, len(score_ids), PAGE_ROWS):
+            some = score_ids[start : start + PAGE_ROWS]
+            marks = ", ".join("?" * len(some))
+            query = f"SELECT k_score_id FROM {self._table} WHERE k_score_id IN ({marks}) LIMIT 1"  # noqa: S608 - checked name
+            if len(set(some)) < len(some) or tx.execute(query, some):
+                raise Conflict("a score id has been used before", where="decision ledger", remedy="Make a new one.")

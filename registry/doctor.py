@@ -17,11 +17,19 @@ from registry.bundle import MANIFEST, read_files
 from registry.errors import RoadRiskError
 from registry.promotion import live
 from registry.settings import Settings
-from registry.signing import LEDGER_KEY, PSEUDONYM_KEY, SIGNING_KEY, VERIFY_KEY, pseudonym_key_name, verify_files
+from registry.signing import (
+    API_PEPPER,
+    LEDGER_KEY,
+    PSEUDONYM_KEY,
+    SIGNING_KEY,
+    VERIFY_KEY,
+    pseudonym_key_name,
+    verify_files,
+)
 
 Status = Literal["ok", "warn", "fail"]
 DISTRIBUTION: Final = "roadrisk"
-SECRETS: Final = (PSEUDONYM_KEY, LEDGER_KEY, SIGNING_KEY)
+SECRETS: Final = (PSEUDONYM_KEY, LEDGER_KEY, API_PEPPER, SIGNING_KEY)
 STACK: Final = ("feast", "lightgbm", "mlflow", "optuna", "shap", "bentoml", "pandas")
 PRIVATE_MODE: Final = 0o600
 

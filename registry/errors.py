@@ -86,6 +86,12 @@ class NotFound(RoadRiskError):
     exit_code, http_status, slug, title = 30, 404, "not-found", "Not found"
 
 
+class Erased(NotFound):
+    """A record whose personal part was erased; that it existed stays known."""
+
+    http_status, slug, title = 410, "erased", "Erased"
+
+
 class UnknownEntity(NotFound):
     """No such vehicle, enterprise or driver in the feature store."""
 

@@ -22,6 +22,8 @@ PROMOTIONS: Final = "promotions"
 APPROVALS: Final = "approvals"
 TEST_READS: Final = "test_reads"
 CHALLENGERS: Final = "challengers"
+ACCESS: Final = "access"
+"""The ledger of consumers, keys and scenarios (`registry.access`)."""
 DECISIONS: Final = "decisions"
 """The ledger of scores (`registry.decisions`); here only its head is looked at."""
 LEDGERS: Final = (PROMOTIONS, APPROVALS, TEST_READS, CHALLENGERS)

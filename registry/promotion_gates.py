@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from registry.approvals import Approval, approvals, changed, counting, grounds_of, judged_of, same_person
+from registry.approvals import Approval, approvals, changed, counting, grounds_of, judged_of
 from registry.gate_rules import GateRules, rules_for
 from registry.gates import (
     BYTES_GATES,
@@ -34,6 +34,7 @@ from registry.gates_card import (
 )
 from registry.gates_evidence import beats_formulas, evidence_is_of_this_version, fair, not_worse_than_live, stable
 from registry.models import ModelRegistry
+from registry.persons import same_person
 
 if TYPE_CHECKING:
     from registry.models import ModelVersion

@@ -53,6 +53,8 @@ class Settings(BaseSettings):
         the others refuse with 503.
     idempotency_h
         How long the answer of an idempotency key is kept.
+    api_key, scenario
+        Key and scenario with which commands call the service; by default the local key that `roadrisk access init-local` made.
     access_rules
         JSON file of charges and limits that replace those of `registry.access.rules`; none by default.
     otlp_endpoint
@@ -89,6 +91,8 @@ class Settings(BaseSettings):
     store_timeout_s: float = Field(default=0.5, gt=0)
     degraded_products: tuple[str, ...] = ()
     idempotency_h: float = Field(default=24.0, gt=0)
+    api_key: SecretStr = SecretStr("")
+    scenario: str = ""
     access_rules: Path | None = None
     otlp_endpoint: str = ""
     gate_rules: Path | None = None

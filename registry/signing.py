@@ -22,22 +22,41 @@ if TYPE_CHECKING:
 
 PSEUDONYM_KEY: Final = "pseudonym.key"
 LEDGER_KEY: Final = "ledger.key"
+API_PEPPER: Final = "api-pepper.key"
+"""Key of the HMACs that are kept in place of the secrets of API keys."""
 SIGNING_KEY: Final = "bundle-signing.pem"
 VERIFY_KEY: Final = "bundle-verify.pem"
+WRAP_KEY: Final = "ledger-wrap.key"
+"""Key that wraps the data keys of decisions: whoever holds it and the ledger reads the personal parts that were not erased."""
+ANCHOR_KEY: Final = "ledger-signing.pem"
+ANCHOR_VERIFY_KEY: Final = "ledger-verify.pem"
 
 
 def init_keys(keys_dir: Path) -> list[str]:
     """Make every key that does not exist yet; return the names of those made."""
     keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     made = []
-    for name in (PSEUDONYM_KEY, LEDGER_KEY):
+    for name in (PSEUDONYM_KEY, LEDGER_KEY, API_PEPPER, WRAP_KEY):
         if not (keys_dir / name).exists():
             _write_secret(keys_dir / name, secrets.token_hex(32).encode())
             made.append(name)
-    if not (keys_dir / SIGNING_KEY).exists():
-        _init_signing_key(keys_dir)
-        made.extend([SIGNING_KEY, VERIFY_KEY])
+    for private, public in ((SIGNING_KEY, VERIFY_KEY), (ANCHOR_KEY, ANCHOR_VERIFY_KEY)):
+        if not (keys_dir / private).exists():
+            _init_signing_key(keys_dir, private, public)
+            made.extend([private, public])
     return made
+
+
+def init_pepper(keys_dir: Path) -> bool:
+    """Make the pepper of API keys where it does not exist; return whether one was made."""
+    keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = keys_dir / API_PEPPER
+    if path.exists():
+        return False
+    draft = keys_dir / f".{path.name}.{secrets.token_hex(4)}"
+    _write_secret(draft, secrets.token_hex(32).encode())
+    draft.replace(path)
+    return True
 
 
 def read_secret(keys_dir: Path, name: str) -> bytes:
@@ -191,14 +210,13 @@ def verify_files(files: dict[str, bytes], keys_dir: Path, *, where: str, digest:
     return met
 
 
-def _init_signing_key(keys_dir: Path) -> None:
+def _init_signing_key(keys_dir: Path, private: str, public: str) -> None:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
     key = Ed25519PrivateKey.generate()
-    _write_secret(keys_dir / SIGNING_KEY, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    (keys_dir / VERIFY_KEY).write_bytes(public)
+    _write_secret(keys_dir / private, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    (keys_dir / public).write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
 
 
 def _write_secret(path: Path, content: bytes) -> None:

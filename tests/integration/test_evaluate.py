@@ -40,6 +40,8 @@ def home(tiny: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
 def run(home: Settings, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
     monkeypatch.setenv("ROADRISK_HOME", str(home.home))
     monkeypatch.setenv("ROADRISK_KEYS_DIR", str(home.keys_dir))
+    # A narrow terminal breaks the words that the tests look for.
+    monkeypatch.setenv("COLUMNS", "200")
     return CliRunner().invoke(evaluate, [PRODUCT, *arguments], catch_exceptions=False)
 
 

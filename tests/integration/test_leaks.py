@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 INSTANT = datetime(2026, 5, 31, 16, tzinfo=UTC)
 WRITES_THE_TRUTH = {"features/cli.py", "registry/settings.py"}
 """The command that simulates, and the setting itself."""
+WORDS_IT = {"training/cards/figures.py"}
+"""The dictionary of a card, which translates the key under which a study has noted the truth's own figures."""
 
 
 def planted(expression: object) -> Family:
@@ -176,4 +178,4 @@ def test_no_module_below_the_roof_names_the_truth() -> None:
             texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
             if "truth_dir" in names or "truth" in texts:
                 met.add(str(path.relative_to(ROOT)))
-    assert met == WRITES_THE_TRUTH
+    assert met == WRITES_THE_TRUTH | WORDS_IT

@@ -78,4 +78,4 @@ def tiny_models(folder: Path) -> LiveModels:
 def tiny_desk(folder: Path) -> ScoringDesk:
     """Return a desk; its ledger lies in `folder`."""
     chain = ChainLedger(folder / "decisions.db", LEDGER_KEY, "decisions", indexed=INDEXED)
-    return ScoringDesk(tiny_models(folder), tiny_source(), DecisionLedger(chain), lambda: NOW)
+    return ScoringDesk(tiny_models(folder), tiny_source(), DecisionLedger(chain, LEDGER_KEY), lambda: NOW)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from registry.chain import ChainLedger
-from registry.decisions import Decision, DecisionLedger, as_encoded, check_recomputed, recorded_matrix
+from registry.decisions import INDEXED, Decision, DecisionLedger, as_encoded, check_recomputed, recorded_matrix
 from registry.errors import ConfigurationError, IntegrityError, NotFound
 from registry.settings import Settings
 
@@ -22,7 +22,7 @@ DECISION = Decision(
 
 @pytest.fixture
 def ledger(tmp_path):
-    opened = DecisionLedger(ChainLedger(tmp_path / "decisions.db", KEY, "decisions", indexed=("score_id",)))
+    opened = DecisionLedger(ChainLedger(tmp_path / "decisions.db", KEY, "decisions", indexed=INDEXED), KEY)
     yield opened
     opened.close()
 
@@ -44,7 +44,7 @@ def test_lookup_uses_the_index(ledger, tmp_path):
     ledger.record(DECISION)
     with sqlite3.connect(tmp_path / "decisions.db") as db:
         plan = db.execute(
-            "EXPLAIN QUERY PLAN SELECT seq FROM decisions WHERE json_extract(payload, '$.score_id') = 'x'"
+            "EXPLAIN QUERY PLAN SELECT seq FROM decisions WHERE k_score_id = 'x'"
         ).fetchall()
     db.close()
     assert "USING INDEX decisions_by_score_id" in plan[0][3] or "COVERING INDEX decisions_by_score_id" in plan[0][3]

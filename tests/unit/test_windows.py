@@ -55,13 +55,15 @@ def frame(days: list[int], groups: int) -> pd.DataFrame:
 
 
 def test_training_ends_an_embargo_before_the_test_begins() -> None:
-    folded = Windows(test_d=35, embargo_d=90).fold(frame(list(range(0, 360, 30)), 40), time="cutoff", group="group", seed=1)
+    folded = Windows(test_d=35, embargo_d=90, valid_d=60).fold(frame(list(range(0, 360, 30)), 40), time="cutoff")
     newest = folded["cutoff"].max()
     test, rest = folded[folded[FOLD] == TEST], folded[folded[FOLD].isin([TRAIN, VALID])]
     assert test["cutoff"].min() >= newest - pd.Timedelta(days=35)
     assert rest["cutoff"].max() + pd.Timedelta(days=90) <= newest - pd.Timedelta(days=35)
     assert set(folded[FOLD]) == {TRAIN, VALID, TEST, NONE}
-    assert not set(folded.group[folded[FOLD] == TRAIN]) & set(folded.group[folded[FOLD] == VALID])
+    train, valid = (folded["cutoff"][folded[FOLD] == fold] for fold in (TRAIN, VALID))
+    assert train.max() < valid.min()
+    assert valid.max() - valid.min() <= pd.Timedelta(days=60)
 
 
 @pytest.mark.parametrize("product_id", PRODUCT_TRAINING)

@@ -99,7 +99,7 @@ def judge_segments(
     -------
     dict
         `dimensions`: per dimension its segments with size, mean points, share that is orange or red, actual over expected and
-        Gini or AUC with intervals; a segment of fewer enterprises than the limit has its size only. `absent` names the
+        Gini or AUC with intervals, which a segment of fewer events than the limit lacks; one of fewer enterprises has its size only. `absent` names the
         dimensions without a column and `off_balance` the segments whose A/E interval excludes 1 by more than the limit.
     """
     rows = part.used & subject.test
@@ -135,8 +135,8 @@ def _segments(
             segments.append({**size, "withheld": f"fewer than {limits.min_groups} enterprises"})
             continue
         if one["n_events"] < limits.min_events:
-            # Too few events to rank; balance has its interval.
-            one |= {part.measure: None, f"{part.measure}_interval": None}
+            # Too few events to rank, and resampling none or a handful of them says nothing about balance either.
+            one |= {part.measure: None, f"{part.measure}_interval": None, "actual_to_expected_interval": None}
         mine = codes == k
         segments.append({
             **size, **one, "mean_points": float(points[mine].mean()), "share_orange_or_red": float(high[mine].mean()),
