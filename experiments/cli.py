@@ -69,15 +69,17 @@ def demo(preset: str, exit_after: bool, as_json: bool) -> None:
               show_default=True, help="Folder of the generated pages.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def docs(check: bool, folder: Path, as_json: bool) -> None:
-    """Write the reference pages that are generated from the code, or check that they are current."""
-    from experiments.reference import PAGES, stale_pages, write_pages
+    """Write the reference pages and the Python client that are generated from the code, or check that they are current."""
+    from experiments.reference import CLIENT, PAGES, stale_pages, write_client, write_pages
 
-    if check and (stale := stale_pages(folder)):
+    ours = Path(__file__).parents[1] / CLIENT
+    stale = [*stale_pages(folder), *([str(CLIENT)] if write_client(ours, check=True) else [])] if check else []
+    if stale:
         raise IntegrityError(
             f"{len(stale)} generated pages are not current: {', '.join(stale)}", where=str(folder),
             remedy="Run `roadrisk docs` and commit the result; remove pages that nothing generates.",
             details={"stale": stale},
         )
-    changed = [] if check else write_pages(folder)
+    changed = [] if check else write_pages(folder) + ([str(CLIENT)] if write_client(ours) else [])
     told = f"{len(PAGES)} pages in {folder} are current" + (f"; written: {', '.join(changed)}" if changed else "")
     emit({"folder": folder, "pages": list(PAGES), "changed": changed}, as_json, lambda _: told)

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-HEADER: Final = '''"""Every call of the service as a method. Generated from its OpenAPI document by `roadrisk docs`; not edited by hand."""
+HEADER: Final = '''"""Every call of the service as a method. Generated from its OpenAPI document by `roadrisk docs`."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _method(path: str, verb: str, operation: Mapping[str, Any]) -> str:
     signature = ", ".join(["self", *(f"{name}: str" for name in in_path), *body, *(["*", *named] if named else [])])
     lines = [
         "", *_wrapped(f"    def {operation['operationId']}({signature}) -> dict[str, Any]:", signature),
-        f'        """{_sentence(operation)} `{verb.upper()} {path}`."""',
+        f'        """{_sentence(operation)}', "", f"        `{verb.upper()} {path}`.", '        """',
         *_wrapped_call(path, verb, operation, parameters),
     ]
     return "\n".join(lines) + "\n"
@@ -98,7 +98,7 @@ def _sentence(operation: Mapping[str, Any]) -> str:
     # Of a summary in two languages a docstring takes the English one.
     english = re.sub(r"[（(][^()（）]*[\u4e00-\u9fff][^()（）]*[)）]", "", operation["summary"]).split("：")[-1].strip()
     text = english.split(": ", 1)[-1] if re.match(r"[\u4e00-\u9fff]", english) else english
-    return text[:1].upper() + text[1:] + ","
+    return text[:1].upper() + text[1:] + "."
 
 
 def _name(name: str) -> str:

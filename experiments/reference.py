@@ -6,6 +6,7 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from registry.catalogue import render_catalogue
 from registry.cli import PROGRAM, roadrisk
 
 REFERENCE: Final = Path("docs/reference")
+CLIENT: Final = Path("serving/api_client.py")
 HELP_WIDTH: Final = 100
 
 
@@ -50,23 +52,43 @@ def commands(
 
 def openapi_document() -> str:
     """Return the service's OpenAPI document; no model is loaded and nothing listens."""
-    from registry.chain import ChainLedger
-    from registry.decisions import INDEXED, TABLE, DecisionLedger
+    return json.dumps(contract(), ensure_ascii=False, indent=1) + "\n"
+
+
+@lru_cache(maxsize=1)
+def contract() -> dict[str, Any]:
+    """Return the OpenAPI document as an object."""
+    from registry.decisions import DecisionLedger
+    from registry.settings import Settings
+    from registry.signing import init_keys
     from serving.app import create_app
     from serving.desk import ScoringDesk
+    from serving.gate import open_gate
     from serving.live import LiveModels
     from serving.start import NoStore
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        settings = Settings(home=folder / "home", keys_dir=folder / "keys", ledger_url="")
+        init_keys(settings.keys_dir)
         # The contract speaks of declared products alone; the desk behind it has no model and an empty ledger.
-        ledger = DecisionLedger(ChainLedger(folder / "decisions.db", bytes(32), TABLE, indexed=INDEXED), bytes(32))
-        desk = ScoringDesk(LiveModels({}, folder, folder), NoStore(), ledger, lambda: datetime.now(UTC))
+        ledger, clock = DecisionLedger.open(settings), partial(datetime.now, UTC)
         try:
-            document = create_app(desk).openapi()
+            desk = ScoringDesk(LiveModels({}, folder, folder), NoStore(), ledger, clock)
+            return create_app(desk, open_gate(settings, ledger, clock)).openapi()
         finally:
             ledger.close()
-    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+
+
+def write_client(path: Path, *, check: bool = False) -> bool:
+    """Write the Python client of the service; return whether it had to change. With `check` nothing is written."""
+    from experiments.client_generation import client_source
+
+    source = client_source(contract())
+    changed = _read(path) != source
+    if changed and not check:
+        path.write_text(source, encoding="utf-8")
+    return changed
 
 
 PAGES: Final[Mapping[str, Callable[[], str]]] = {

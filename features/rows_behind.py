@@ -82,7 +82,7 @@ def _subject(db: duckdb.DuckDBPyConnection, warehouse: Warehouse, decision: Deci
     """Return the pseudonyms that lead to a decision's rows: itself, its enterprise, the plates it bore, its cases."""
     of_vehicle = PRODUCT_FEATURES[decision.product].entity.id == VEHICLE.id
     own = VEHICLE.id_column if of_vehicle else ENTERPRISE.id_column
-    ids = {own: (decision.entity_id,)}
+    ids: dict[str, tuple[str, ...]] = {own: (decision.entity_id,)}
     if ENTERPRISE.id in decision.related:
         ids[ENTERPRISE.id_column] = (decision.related[ENTERPRISE.id],)
     held = _known(db, warehouse, HOLDERS, own, (decision.entity_id,), ("plate_id", "vehicle_id"), decision.as_of)

@@ -372,7 +372,10 @@ class NoticeOut(Wording):
     """What the subject of an automated decision is told."""
 
     product: str
-    source: str = Field(description="on what it rests, and how well that is sourced")
+    resources: list[str]
+    separate_consent: bool = Field(description="whether tracks of movement are among the resources (PIPL Art. 28, 29)")
+    version: str
+    sources: list[str] = Field(description="the articles behind it, each with how well it is sourced")
 
 
 class DutyOut(_Closed):
@@ -382,7 +385,9 @@ class DutyOut(_Closed):
     at: str
     ground: str
     reference: str
-    result: str = ""
+    outcome: str = Field(description="of a review")
+    reason: str
+    successor: str = Field(description="score_id of the decision that took its place")
 
 
 class DutiesOut(_Closed):

@@ -248,7 +248,8 @@ def _provenance(
 def _source(age: SourceAge) -> dict[str, Any]:
     zh, en = source_names(age.resource)
     return {
-        "resource": age.resource, "zh": zh, "en": en, "age_d": age.age_d, "limit_d": age.limit_d, "stale": age.stale, "authorised": age.authorised,
+        "resource": age.resource, "zh": zh, "en": en, "age_d": age.age_d, "limit_d": age.limit_d, "stale": age.stale,
+        "authorised": age.authorised,
         "complete_until": age.complete_until.isoformat() if age.complete_until else None,
     }
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Header, Request
 
+from registry.errors import AccessRefused, NotFound
 from serving.asked import Asked
 from serving.envelope import REQUEST_ID, STARTED, TRACEPARENT
 from serving.gate import CALLER, Gate
@@ -14,7 +15,10 @@ from serving.idempotency import HEADER, request_key
 from serving.limits import BODY
 
 if TYPE_CHECKING:
-    from registry.access.grants import Action, Caller, Grant
+    from registry.access.grants import Grant
+    from registry.access.parties import Caller
+    from registry.access.roles import Action
+    from registry.decisions import Decision
 
 ScenarioHeader = Annotated[
     str | None, Header(alias="X-Scenario", max_length=64, description="场景: the scenario under which the call is made; "
@@ -38,7 +42,28 @@ class Door:
 
     def may(self, request: Request, action: Action) -> None:
         """Refuse a caller whose role does not have an action that belongs to no product; raises `AccessRefused`."""
-        self.gate.book.permit(self.caller(request), action=action)
+        self.grant(request, "", action)
+
+    def seeing(self, request: Request, decision: Decision, action: Action, scenario: str | None = None) -> Grant:
+        """Return what the caller may do with a past decision.
+
+        Raises
+        ------
+        NotFound
+            If it is none that the caller may know of: it looks like one that does not exist.
+        AccessRefused
+            If it is the caller's own, and no scenario covers the action any more.
+        """
+        caller = self.caller(request)
+        try:
+            grant = self.grant(request, decision.product, action, scenario)
+        except AccessRefused:
+            if decision.consumer != caller.consumer:
+                raise no_such_score() from None
+            raise
+        if not grant.may_see(decision.consumer, (decision.entity_id, *decision.related.values())):
+            raise no_such_score()
+        return grant
 
     def grant(self, request: Request, product: str, action: Action, scenario: str | None = None) -> Grant:
         """Return what the caller may do with a product; raises as `Gate.grant` does."""
@@ -59,12 +84,19 @@ class Door:
             If the idempotency key is none.
         """
         grant, state = self.grant(request, product, action, scenario), request.scope["state"]
-        self.gate.check_quota(grant)
+        self.gate.check_quota(grant, kind=action)
         named = request_key(
             key, consumer=grant.consumer, method=request.method, path=request.scope["path"], scenario=grant.scenario,
             body=state.get(BODY, b""),
         )
         return Asked(state[REQUEST_ID], state[STARTED], grant, named, state.get(TRACEPARENT, ""))
+
+
+def no_such_score() -> NotFound:
+    """Return the error of a score that does not exist, or that the caller may not know of."""
+    return NotFound(
+        "no score has this id", where="decision ledger", remedy="Use the score_id of an answer of this service."
+    )
 
 
 def request_id(request: Request) -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Path, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 
-from registry.access.duties import notice_of
+from registry.access.notices import notice_of
 from registry.bundle import ManifestFeature, canonical_json
 from registry.entities import ENTITIES
-from registry.products import PRODUCTS, ScoreProduct, product_named
+from registry.products import PRODUCTS, ScoreProduct
 from registry.reasons import REASONS, Reason
 from serving.answer_schema import NoticeOut
 from serving.authorised import Door
@@ -47,7 +48,7 @@ def catalogue_router(desk: ScoringDesk, door: Door) -> APIRouter:
         responses={200: {"model": NoticeOut}, **problem_responses((422,))},
     )
     def notice(product: Annotated[str, Path(pattern="^[a-z_]{1,64}$")]) -> JSONResponse:
-        return JSONResponse(notice_of(product_named(product).id))
+        return JSONResponse(asdict(notice_of(product, door.gate.book.rules)))
 
     return router
 

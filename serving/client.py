@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Self
 
+from registry.access.local import local_token
 from serving.api_client import Api
 
 if TYPE_CHECKING:
     from registry.settings import Settings
-
-LOCAL_KEY: Final = "local-api.key"
 
 
 class ScoringClient(Api):
@@ -40,7 +38,4 @@ class ScoringClient(Api):
 
 def key_of(settings: Settings) -> str | None:
     """Return the API key: that of the settings, else the local one that `roadrisk access init-local` made, else none."""
-    if named := settings.api_key.get_secret_value():
-        return named
-    path: Path = settings.keys_dir / LOCAL_KEY
-    return path.read_text().strip() if path.is_file() else None
+    return settings.api_key.get_secret_value() or local_token(settings)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from features.online import OnlineInputs
-from registry.decisions import Beside, Decision, DecisionLedger, KeyTaken
+from registry.access.usage import usage_of
+from registry.decisions import AlreadyAnswered, Beside, Count, Decision, DecisionLedger, StoredAnswer
 from registry.encoding import as_row
 from registry.entities import ENTITIES
-from registry.errors import ServiceUnavailable
+from registry.errors import ServiceUnavailable, UnknownEntity
 from registry.products import product_named
 from serving.answering import Scored, answer_score
 from serving.asked import Asked
@@ -81,12 +82,27 @@ class ScoringDesk:
         product = product_named(product_id)
         model = self.live.current.product(product_id)
         entity_id = self.source.resolve(ENTITIES[product.entity], key)
-        resources = asked.grant.resources if asked.grant else None
-        inputs = complete(model, self.source.read(product_id, entity_id, resources=resources))
+        inputs = self.read(model, product_id, entity_id, asked)
         scored = answer_score(
             model.scorer, model.version, inputs, score_id=new_score_id(), product=product
         )
         return self.keep(model, inputs, scored, asked)
+
+    def read(self, model: LiveScorer, product_id: str, entity_id: str, asked: Asked) -> OnlineInputs:
+        """Return what a grant lets the model know of an entity.
+
+        Raises
+        ------
+        UnknownEntity
+            If the store does not know it, or it is none that the caller may ask about: both look alike.
+        ServiceUnavailable
+            If the store does not answer, or does not hold an input of the model.
+        """
+        grant = asked.grant
+        inputs = self.source.read(product_id, entity_id, resources=grant.resources if grant else None)
+        if grant is not None and not grant.may_ask_about((entity_id, *inputs.related.values())):
+            raise UnknownEntity("no entity with this key", remedy="Check the number; an operator asks about itself alone.")
+        return complete(model, inputs)
 
     def score_known(self, model: LiveScorer, inputs: OnlineInputs, asked: Asked, *, kind: str = "score") -> dict[str, Any]:
         """Return the whole recorded answer of a product for inputs that were read."""
@@ -167,7 +183,7 @@ class ScoringDesk:
         """
         if asked.key is None:
             return None
-        stored = self.decisions.stored_answer(asked.key.consumer, asked.key.key_hash)
+        stored = self.decisions.stored_answer(asked.key.consumer, asked.key.key_hash, now=self.clock())
         if stored is None:
             return None
         asked.key.check_body(stored.body_hash)
@@ -194,18 +210,16 @@ class ScoringDesk:
         decision = self.decision_of(model, inputs, scored, asked)
         try:
             self.decisions.record(decision, beside=beside_of(decision, body, asked, kind))
-        except KeyTaken as taken:
-            # Another request under the same key was faster.
-            assert asked.key is not None, "a key is taken only where one was sent"
-            asked.key.check_body(taken.stored.body_hash)
-            return Reply({}, taken.stored.body, replayed=True)
+        except AlreadyAnswered as answered:
+            # The same request under the same key was faster.
+            return Reply({}, answered.stored.body, replayed=True)
         self._offer(model, inputs, scored, decision.at)
         return Reply(answer, body)
 
     def decision_of(self, model: LiveScorer, inputs: OnlineInputs, scored: Scored, asked: Asked) -> Decision:
         """Return the record of an answer."""
         manifest, grant = model.manifest, asked.grant
-        return Decision(
+        decision = Decision(
             score_id=scored.answer["score_id"], request_id=asked.request_id, at=self.clock(), product=manifest.product,
             entity_id=inputs.entity_id, as_of=inputs.as_of, model_version=model.version, digest=model.scorer.digest,
             inputs={name: inputs.values[name] for name in manifest.feature_names}, encoded=scored.encoded,
@@ -213,11 +227,13 @@ class ScoringDesk:
             contributions=dict(scored.contributions or {}),
             latency_ms=round((time.perf_counter() - asked.started) * 1000, 3), related=dict(inputs.related),
             epoch=self.epoch, engine=model.scorer.engine, degraded=bool(scored.answer["degraded"]), batch=asked.batch,
-            traceparent=asked.traceparent,
-            **({} if grant is None else {
-                "consumer": grant.consumer, "role": grant.role, "key_id": grant.key_id, "scenario": grant.scenario,
-                "purpose": grant.purpose, "detail": grant.detail,
-            }),
+            traceparent=asked.traceparent or None,
+        )
+        if grant is None:
+            return decision
+        return replace(
+            decision, consumer=grant.consumer, role=grant.role, key_id=grant.key_id, scenario=grant.scenario,
+            detail=grant.detail,
         )
 
     def warm_up(self) -> None:
@@ -234,12 +250,21 @@ def beside_of(decision: Decision, body: bytes, asked: Asked, kind: str) -> Besid
     """Return what is written in the transaction of a decision: the answer of its idempotency key, and the count of its use."""
     if asked.grant is None:
         return None
-    counts = asked.grant.counts(decision.at, product=decision.product, kind=kind)
+    counts = counts_of(asked, kind, decision.at)
     if asked.key is None:
         return Beside(counts=counts)
-    return Beside(
-        consumer=asked.key.consumer, key_hash=asked.key.key_hash, body_hash=asked.key.body_hash, body=body, counts=counts
+    answer = StoredAnswer(
+        consumer=asked.key.consumer, key_hash=asked.key.key_hash, body_hash=asked.key.body_hash, score_id=decision.score_id,
+        status=200, body=body, at=decision.at,
     )
+    return Beside(answer=answer, counts=counts)
+
+
+def counts_of(asked: Asked, kind: str, at: datetime, *, n: int = 1) -> tuple[Count, ...]:
+    """Return what calls count for under their grant; nothing where the platform asks itself."""
+    if asked.grant is None:
+        return ()
+    return tuple(Count(**asdict(used)) for used in usage_of(asked.grant, kind=kind, n=n, now=at))
 
 
 def warm(model: LiveScorer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,14 +10,17 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from registry.errors import QuotaExceeded, RoadRiskError
+from registry.access.usage import check_quota, usage_of
+from registry.errors import RoadRiskError
 from serving.envelope import request_id_of, send_problem
 from serving.problems import problem_of
 
 if TYPE_CHECKING:
     from registry.access.book import AccessBook
-    from registry.access.grants import Action, Caller, Grant
+    from registry.access.grants import Grant
+    from registry.access.parties import Caller
     from registry.access.rate import RateLimiter
+    from registry.access.roles import Action
     from registry.decisions import DecisionLedger
     from registry.settings import Settings
 
@@ -67,27 +71,25 @@ class Gate:
         QuotaExceeded
             If it comes too often.
         """
-        now = self.clock()
-        grant = self.book.authorise(caller, product=product, action=action, now=now, scenario=scenario)
-        self.rates.take(grant, now)
+        grant = self.book.authorise(caller, product=product, action=action, now=self.clock(), scenario=scenario)
+        self.rates.take(grant, now_s=time.monotonic())
         return grant
 
-    def check_quota(self, grant: Grant, *, calls: int = 1) -> None:
+    def check_quota(self, grant: Grant, *, kind: str, calls: int = 1) -> None:
         """Refuse early what the record would refuse: the count itself is made with the record, in one transaction.
 
         Raises
         ------
         QuotaExceeded
-            If what is left of the month's quota is less than these calls.
+            If a quota of the consumer does not leave room for these calls.
         """
-        if grant.quota is None:
+        if grant.per_month is None and grant.per_day is None:
             return
-        used = self.decisions.used(grant.counts(self.clock(), product=grant.product, kind="score")[0])
-        if used + calls > grant.quota:
-            raise QuotaExceeded(
-                f"scenario {grant.scenario} has used {used} of {grant.quota} calls of this period",
-                remedy="Wait for the next period, or have the scenario's quota raised.", details={"retry_after_s": 3600},
-            )
+        now = self.clock()
+        for used in usage_of(grant, kind=kind, n=calls, now=now):
+            if used.limit is not None:
+                counted = self.decisions.usage(consumer=used.consumer, period=used.period)
+                check_quota(used, sum(one.n for one in counted if (one.product, one.kind) == (used.product, used.kind)), now)
 
 
 class KeyCheck:

@@ -10,7 +10,7 @@ KServe, "Open Inference Protocol (V2)", inference over HTTP/REST.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field

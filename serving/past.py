@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from registry.decisions import Decision, DecisionLedger, Duty, DutyKind, Look, check_recomputed, recorded_matrix
-from registry.errors import NotFound
+from registry.access import duties
+from registry.decisions import Decision, DecisionLedger, Duty, Look, check_recomputed, recorded_matrix
 from serving.answering import explain_row
 from serving.detail import reduced
 from serving.live import Models
@@ -18,8 +18,8 @@ from serving.replay import replay_of
 from serving.revision import revision_of
 
 if TYPE_CHECKING:
+    from registry.access.grants import Grant
     from registry.bundle import ManifestFeature
-    from registry.access.grants import Caller, Grant
 
 COPIED: Final = ("model", "score", "points", "tier", "no_score")
 RowsBehind = Callable[[Decision], list[dict[str, Any]]]
@@ -46,22 +46,17 @@ class PastScores:
     clock: Callable[[], datetime]
     rows_behind: RowsBehind | None = None
 
-    def find(self, score_id: str, caller: Caller | None = None) -> Decision:
-        """Return a decision that a caller may know of.
+    def find(self, score_id: str) -> Decision:
+        """Return a decision; whether the caller may know of it is the door's to say.
 
         Raises
         ------
         NotFound
-            If there is none, or it is somebody else's: both look alike.
+            If there is none.
         Erased
             If its personal part was erased.
         """
-        decision = self.decisions.get(score_id)
-        if caller is not None and not caller.sees(decision.consumer):
-            raise NotFound(
-                "no score has this id", where="decision ledger", remedy="Use the score_id of an answer of this service."
-            )
-        return decision
+        return self.decisions.get(score_id)
 
     def recorded(self, decision: Decision, grant: Grant | None = None, *, request_id: str = "") -> dict[str, Any]:
         """Return a past answer as it was recorded, with what took its place and whose place it took."""
@@ -120,13 +115,16 @@ class PastScores:
         scorer = self.live.current.with_digest(decision.product, decision.digest)
         return replay_of(decision, scorer, at=self.clock())
 
-    def ask(
-        self, decision: Decision, grant: Grant, kind: DutyKind, ground: str, reference: str, request_id: str
-    ) -> dict[str, Any]:
-        """Record what the subject of a decision asks for, and return it."""
+    def ask(self, decision: Decision, grant: Grant, asked: duties.Duty) -> dict[str, Any]:
+        """Record what the subject of a decision asks for, and return it.
+
+        Raises
+        ------
+        Conflict
+            If the same is open already.
+        """
         duty = Duty(
-            score_id=decision.score_id, at=self.clock(), kind=kind, consumer=grant.consumer, request_id=request_id,
-            payload={"ground": ground, "reference": reference},
+            score_id=decision.score_id, at=self.clock(), duty=asked.kind, by=grant.consumer, payload=duties.payload_of(asked)
         )
         self.decisions.record_duty(duty)
         return _duty(duty)
@@ -159,14 +157,15 @@ class PastScores:
         if grant is None:
             return
         self.decisions.record_look(Look(
-            score_id=decision.score_id, at=self.clock(), consumer=grant.consumer, role=grant.role, key_id=grant.key_id,
-            scenario=grant.scenario, purpose=grant.purpose, what=what, request_id=request_id,
+            score_id=decision.score_id, at=self.clock(), who=grant.consumer, what=what, role=grant.role, key_id=grant.key_id,
+            scenario=grant.scenario, purpose=grant.purpose_en, request_id=request_id,
         ))
 
 
 def _duty(duty: Duty) -> dict[str, Any]:
-    said = {name: str(duty.payload.get(name, "")) for name in ("ground", "reference", "result")}
-    return {"kind": duty.kind, "at": duty.at.isoformat(), **said}
+    payload = duty.payload or {}
+    said = {name: str(payload.get(name) or "") for name in ("ground", "reference", "outcome", "reason", "successor")}
+    return {"kind": duty.duty, "at": duty.at.isoformat(), **said}
 
 
 def _input(

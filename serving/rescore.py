@@ -17,7 +17,8 @@ from registry.decisions import Decision, DecisionLedger
 from registry.errors import NotFound
 from registry.locks import exclusive
 from registry.resources import RESOURCES
-from serving.desk import Asked, ScoringDesk
+from serving.asked import Asked
+from serving.desk import ScoringDesk
 
 if TYPE_CHECKING:
     from registry.settings import Settings

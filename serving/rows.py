@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import numpy as np
-
 from features.online import OnlineInputs
 from registry.decisions import Beside, as_encoded
 from registry.encoding import Value
@@ -14,7 +12,7 @@ from registry.errors import InvalidRequest
 from registry.products import ScoreProduct
 from serving.answering import Scored, fill, model_inputs, unscored, unseen_warnings
 from serving.asked import Asked
-from serving.desk import ScoringDesk, complete, new_score_id
+from serving.desk import ScoringDesk, complete, counts_of, new_score_id
 from serving.live import LiveScorer
 from serving.schemas import check_features
 
@@ -77,15 +75,8 @@ def score_rows(
     ]
     scored = score_many(model, inputs)
     decisions = [desk.decision_of(model, one, answer, asked) for one, answer in zip(inputs, scored, strict=True)]
-    desk.decisions.record_many(decisions, beside=_counts(decisions, asked))
+    desk.decisions.record_many(decisions, beside=Beside(counts=counts_of(asked, "invoke", now, n=len(decisions))))
     return scored
-
-
-def _counts(decisions: Sequence[Any], asked: Asked) -> Beside | None:
-    if asked.grant is None:
-        return None
-    counts = asked.grant.counts(decisions[0].at, product=decisions[0].product, kind="invoke", n=len(decisions))
-    return Beside(counts=counts)
 
 
 def _checked(model: LiveScorer, row: Mapping[str, Any], position: int) -> dict[str, Value]:
@@ -96,9 +87,3 @@ def _checked(model: LiveScorer, row: Mapping[str, Any], position: int) -> dict[s
         raise InvalidRequest(
             f"row {position}: {error.message}", remedy=error.remedy, details={"errors": errors}
         ) from None
-
-
-def matrix_of(scored: Sequence[Scored], names: Sequence[str]) -> Any:
-    """Return (n, n_features) points of the decompositions, NaN where there is no score."""
-    rows = [[(one.contributions or {}).get(name, np.nan) for name in names] for one in scored]
-    return np.array(rows)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from registry.access.duties import Ground
 from registry.bundle import Manifest, ManifestFeature
 from registry.codes import CODE_LISTS
 from registry.errors import InvalidRequest
@@ -169,13 +170,16 @@ WHAT_IFS: Final[dict[str, type[VehicleWhatIf] | type[EnterpriseWhatIf]]] = {
 """Entity id -> what-if request."""
 
 
-class DutyRequest(_Strict):
-    """What the subject of a decision asks for. No free text: it would carry what nobody needs to keep."""
+class ReviewRequest(_Strict):
+    """A request for human review. No free text: it would carry what nobody needs to keep."""
 
-    ground: Literal["data_wrong", "explanation_unclear", "automated_decision", "other"] = Field(description="why")
-    reference: str = Field(
-        default="", pattern="^[A-Za-z0-9._-]{0,64}$", description="number of the case at the consumer, where there is one"
-    )
+    reference: str = Field(pattern="^[A-Za-z0-9._-]{1,64}$", description="number of the case file that holds the rest")
+
+
+class ObjectionRequest(ReviewRequest):
+    """An objection to a decision."""
+
+    ground: Ground = Field(description="why")
 
 
 class PortfolioRequest(_Strict):

@@ -11,7 +11,7 @@ from registry.entities import ENTITIES
 from registry.products import PRODUCTS, ScoreProduct, product_named
 from serving.answer_schema import ScoreAnswer, WhatIfOut
 from serving.authorised import Door, IdempotencyHeader, ScenarioHeader
-from serving.desk import Reply, ScoringDesk, complete
+from serving.desk import Reply, ScoringDesk
 from serving.documents import POST_PROBLEMS, problem_responses
 from serving.encode import encoded
 from serving.idempotency import REPLAYED
@@ -75,7 +75,7 @@ def _what_if(desk: ScoringDesk, door: Door, product: ScoreProduct) -> Callable[.
         model = desk.live.current.product(product.id)
         changes = check_changes(model, body.changes, asked.grant.resources)
         entity_id = desk.source.resolve(ENTITIES[product.entity], body.entity.key)
-        inputs = complete(model, desk.source.read(product.id, entity_id, resources=asked.grant.resources))
+        inputs = desk.read(model, product.id, entity_id, asked)
         current = desk.score_known(model, inputs, asked, kind="what_if")
         return Response(
             encoded(compared(model, inputs, current, changes, product=product, detail=asked.grant.detail)), media_type=JSON

@@ -14,7 +14,7 @@ from serving.answer_schema import ExplanationOut, PastAnswer, ProblemOut, ScoreA
 from serving.app import create_app
 from tests.lib.bundles import PORTFOLIO, tiny_rows
 from tests.lib.client import AppClient
-from tests.lib.desks import PLATE, USCC, VIN, tiny_desk, tiny_inputs, with_age
+from tests.lib.desks import PLATE, USCC, VIN, tiny_access, tiny_desk, tiny_inputs, with_age
 
 PRICING = "/v1/insurance_pricing/scores"
 JSON = {"Content-Type": "application/json"}
@@ -29,8 +29,18 @@ def desk(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def client(desk):
-    return AppClient(create_app(desk))
+def access(desk, tmp_path_factory):
+    return tiny_access(tmp_path_factory.mktemp("access"), desk)
+
+
+def app_client(desk, access) -> AppClient:
+    gate, key = access
+    return AppClient(create_app(desk, gate), key=key)
+
+
+@pytest.fixture(scope="module")
+def client(desk, access):
+    return app_client(desk, access)
 
 
 def key_of(product: str) -> dict[str, str]:
@@ -194,20 +204,21 @@ def test_the_record_is_durable_before_the_answer(desk, client):
 class FailingLedger:
     """A ledger whose disk is full."""
 
-    def record(self, decision):
-        del decision
+    def record(self, decision, *, beside=None):
+        del decision, beside
         raise ServiceUnavailable("ledger decisions cannot be written: disk full", remedy="Free some space.")
 
 
 class BrokenLedger:
     """A ledger with a defect of ours; the text of the exception must not leave."""
 
-    def record(self, decision):
+    def record(self, decision, *, beside=None):
+        del beside
         raise RuntimeError("about " + decision.entity_id)
 
 
-def test_without_a_record_there_is_no_answer(desk):
-    client = AppClient(create_app(replace(desk, decisions=FailingLedger())))
+def test_without_a_record_there_is_no_answer(desk, access):
+    client = app_client(replace(desk, decisions=FailingLedger()), access)
     answer = client.post(PRICING, json={"entity": PLATE})
     problem = problem_of(answer, 503)
     assert "disk full" in problem.detail
@@ -215,17 +226,17 @@ def test_without_a_record_there_is_no_answer(desk):
     assert "points" not in answer.text
 
 
-def test_a_defect_of_ours_is_a_problem_without_its_text(desk, caplog):
-    client = AppClient(create_app(replace(desk, decisions=BrokenLedger())))
+def test_a_defect_of_ours_is_a_problem_without_its_text(desk, access, caplog):
+    client = app_client(replace(desk, decisions=BrokenLedger()), access)
     problem = problem_of(client.post(PRICING, json={"entity": PLATE}), 500)
     assert problem.type == "urn:roadrisk:problem:internal"
     assert "RuntimeError" in caplog.text
     assert "about e1" not in caplog.text + problem.model_dump_json()
 
 
-def test_grey_is_recorded_and_explained(desk):
+def test_grey_is_recorded_and_explained(desk, access):
     source = replace(desk.source, inputs={"e1": with_age(tiny_inputs(), "vehicle_basic", None)})
-    client = AppClient(create_app(replace(desk, source=source)))
+    client = app_client(replace(desk, source=source), access)
     body = client.post(PRICING, json={"entity": PLATE}).json()
     assert (body["tier"]["code"], body["score"]) == ("grey", None)
     explained = client.get(f"/v1/scores/{body['score_id']}/explanation").json()
@@ -233,10 +244,10 @@ def test_grey_is_recorded_and_explained(desk):
     assert explained["no_score"] == body["no_score"]
 
 
-def test_an_input_that_the_store_does_not_hold_is_our_fault(desk):
+def test_an_input_that_the_store_does_not_hold_is_our_fault(desk, access):
     values = {name: value for name, value in tiny_inputs().values.items() if name != "use"}
     source = replace(desk.source, inputs={"e1": replace(tiny_inputs(), values=values)})
-    client = AppClient(create_app(replace(desk, source=source)))
+    client = app_client(replace(desk, source=source), access)
     assert problem_of(client.post(PRICING, json={"entity": PLATE}), 503).details == {"missing": ["use"]}
 
 

@@ -15,7 +15,7 @@ from schemathesis.checks import (
 
 from registry.products import PRODUCTS
 from serving.app import create_app
-from tests.lib.desks import tiny_desk
+from tests.lib.desks import tiny_access, tiny_desk
 
 CHECKS = [
     not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance,
@@ -28,26 +28,34 @@ pytestmark = pytest.mark.filterwarnings("ignore:Using `httpx` with `starlette.te
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
     desk = tiny_desk(tmp_path_factory.mktemp("openapi"))
-    yield create_app(desk)
+    gate, key = tiny_access(tmp_path_factory.mktemp("access"), desk)
+    made = create_app(desk, gate)
+    made.state.key = key
+    yield made
     desk.decisions.close()
 
 
 @pytest.fixture(scope="module")
-def api(app):
-    return schemathesis.openapi.from_asgi("/openapi.json", app)
+def headers(app):
+    return {"Authorization": f"Bearer {app.state.key}"}
 
 
-def test_generated_requests_get_what_the_document_says(api):
-    tried = [_try(found.ok()) for found in api.get_all_operations()]
-    assert len(tried) >= len(PRODUCTS) + 9
+@pytest.fixture(scope="module")
+def api(app, headers):
+    return schemathesis.openapi.from_asgi("/openapi.json", app, headers=headers)
 
 
-def _try(operation) -> str:
+def test_generated_requests_get_what_the_document_says(api, headers):
+    tried = [_try(found.ok(), headers) for found in api.get_all_operations()]
+    assert len(tried) >= 2 * len(PRODUCTS) + 20
+
+
+def _try(operation, headers) -> str:
     @hypothesis.given(case=operation.as_strategy())
     @hypothesis.settings(max_examples=5, deadline=None, derandomize=True, database=None,
                          suppress_health_check=list(hypothesis.HealthCheck))
     def generated(case):
-        case.call_and_validate(checks=CHECKS)
+        case.call_and_validate(checks=CHECKS, headers=headers)
 
     generated()
     return operation.label
@@ -58,11 +66,11 @@ def test_every_route_documents_its_problems(app):
     assert document["openapi"] == "3.1.0"
     for product in PRODUCTS:
         responses = document["paths"][f"/v1/{product}/scores"]["post"]["responses"]
-        assert set(responses) == {"200", "400", "404", "405", "408", "413", "415", "422", "500", "503"}
+        assert set(responses) == {"200", "400", "401", "403", "404", "405", "408", "413", "415", "422", "429", "500", "503"}
     operations = [op for methods in document["paths"].values() for op in methods.values()]
     for operation in operations:
         for status, response in operation["responses"].items():
-            assert status == "200" or list(response["content"]) == ["application/problem+json"], operation["operationId"]
+            assert status[0] == "2" or list(response["content"]) == ["application/problem+json"], operation["operationId"]
     assert len({operation["operationId"] for operation in operations}) == len(operations)
 
 

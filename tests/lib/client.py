@@ -10,15 +10,23 @@ from starlette.types import ASGIApp
 
 
 class AppClient:
-    """Sends one request at a time; every call runs an event loop of its own."""
+    """Sends one request at a time; every call runs an event loop of its own.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    Parameters
+    ----------
+    key
+        API key that every call carries; None for none.
+    """
+
+    def __init__(self, app: ASGIApp, *, key: str | None = None) -> None:
+        self._app, self._headers = app, {"Authorization": f"Bearer {key}"} if key else {}
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         async def send() -> httpx.Response:
             transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://roadrisk.test") as client:
+            async with httpx.AsyncClient(
+                transport=transport, base_url="http://roadrisk.test", headers=self._headers
+            ) as client:
                 return await client.request(method, path, **options)
 
         return asyncio.run(send())

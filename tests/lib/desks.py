@@ -9,15 +9,21 @@ from pathlib import Path
 from typing import Final
 
 from features.online import OnlineInputs, SourceAge
+from registry.access.local import init_local, local_token
 from registry.chain import ChainLedger
 from registry.decisions import INDEXED, DecisionLedger
 from registry.entities import Entity
 from registry.errors import UnknownEntity
 from registry.products import PRODUCTS
 from registry.scorer import Scorer
+from registry.settings import Settings
+from registry.signing import init_keys
+from serving.app import create_app
 from serving.desk import ScoringDesk
+from serving.gate import Gate, open_gate
 from serving.live import LiveModels, LiveScorer
 from tests.lib.bundles import PORTFOLIO, tiny_bundle, tiny_rows
+from tests.lib.client import AppClient
 
 NOW: Final = datetime(2026, 7, 4, 8, 0, tzinfo=UTC)
 AS_OF: Final = datetime(2026, 7, 1, tzinfo=UTC)
@@ -42,9 +48,14 @@ class DictSource:
                 return found
         raise UnknownEntity(f"no such {entity.en} in the feature store", remedy="Check the key.")
 
-    def read(self, product_id: str, entity_id: str) -> OnlineInputs:
+    def read(self, product_id: str, entity_id: str, *, resources: frozenset[str] | None = None) -> OnlineInputs:
         del product_id
-        return self.inputs[entity_id]
+        found = self.inputs[entity_id]
+        if resources is None:
+            return found
+        ages = (age if age.resource in resources else SourceAge(age.resource, None, None, age.limit_d, authorised=False)
+                for age in found.sources)
+        return replace(found, sources=tuple(ages))
 
     def ready(self) -> None:
         return None
@@ -73,6 +84,22 @@ def tiny_models(folder: Path) -> LiveModels:
     """Return live models of all products and of the tiny portfolio."""
     live = {name: LiveScorer("3", Scorer(tiny_bundle(name))) for name in (*PRODUCTS, PORTFOLIO)}
     return LiveModels(live, folder / "bundles", folder / "keys")
+
+
+def tiny_access(folder: Path, desk: ScoringDesk) -> tuple[Gate, str]:
+    """Return a gate over a real access ledger, and the key of a caller who may do everything."""
+    settings = Settings(home=folder / "access", keys_dir=folder / "access-keys")
+    init_keys(settings.keys_dir)
+    init_local(settings, now=NOW, products=[PORTFOLIO])
+    token = local_token(settings)
+    assert token is not None
+    return open_gate(settings, desk.decisions, desk.clock), token
+
+
+def tiny_client(folder: Path, desk: ScoringDesk) -> AppClient:
+    """Return a client of the application over a desk, whose calls carry a key that may do everything."""
+    gate, token = tiny_access(folder, desk)
+    return AppClient(create_app(desk, gate), key=token)
 
 
 def tiny_desk(folder: Path) -> ScoringDesk:
