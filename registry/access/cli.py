@@ -89,6 +89,8 @@ def log(consumer: str | None, last: int, as_json: bool) -> None:
 
 
 def _told(entries: list[Entry]) -> list[dict[str, Any]]:
+    from registry.access.state import void
+
     owners: dict[str, str] = {}
     told = []
     for entry in entries:
@@ -97,7 +99,7 @@ def _told(entries: list[Entry]) -> list[dict[str, Any]]:
         owner = str(line.get("consumer") or owners.get(about) or about)
         owners.setdefault(about, owner)
         told.append({
-            "seq": entry.seq, "at": entry.at, "what": line.get("step", line["kind"]), "about": about, "consumer": owner,
+            "seq": entry.seq, "at": entry.at, "what": f"{line.get('step', line['kind'])}{' (void)' if void(entry) else ''}", "about": about, "consumer": owner,
             "by": line["by"], "reason": line.get("reason", ""),
             "line": {name: value for name, value in line.items() if name not in _HIDDEN},
         })

@@ -178,7 +178,7 @@ def test_the_fold_agrees_with_looking_through_all_lines(wanted: list[tuple[Line,
     assert {name: one.standing for name, one in state.scenarios.items()} == {
         name: oracle.standing(name) for name in state.scenarios
     }
-    again = fold(Entry(seq + 1, when, line, "") for seq, (line, when) in enumerate(oracle.past))
+    again = fold(Entry(seq + 1, when, line | {"after": seq}, "") for seq, (line, when) in enumerate(oracle.past))
     assert (again.keys, again.scenarios, again.consumers) == (state.keys, state.scenarios, state.consumers)
     assert again.owned == {
         owner: {name: one for name, one in state.scenarios.items() if one.request.consumer == owner}

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from registry.access.rate import RateLimiter
-from registry.access.usage import QUOTA, check_quota, seconds_left, usage_of
+from registry.access.usage import QUOTA, check_quota, counts_of, seconds_left
 from registry.errors import QuotaExceeded
 from registry.local_time import SHANGHAI
 from tests.lib.access import NOW, grant
@@ -89,19 +89,19 @@ def test_threads_get_no_more_than_the_bucket_holds() -> None:
 
 
 def test_a_call_counts_for_its_month() -> None:
-    (counted,) = usage_of(grant(), kind="score", n=1, now=NOW)
+    (counted,) = counts_of(grant(), kind="score", n=1, now=NOW)
     assert (counted.consumer, counted.product, counted.scenario) == ("c", "insurance_pricing", "s1")
     assert (counted.period, counted.kind, counted.n, counted.limit) == ("2026-07", "score", 1, None)
 
 
 def test_a_quota_is_counted_over_all_scenarios_by_month_and_day() -> None:
-    _, month, day = usage_of(grant(per_month=100, per_day=9), kind="batch", n=7, now=NOW)
+    _, month, day = counts_of(grant(per_month=100, per_day=9), kind="batch", n=7, now=NOW)
     assert (month.period, month.kind, month.scenario, month.n, month.limit) == ("2026-07", QUOTA, "", 7, 100)
     assert (day.period, day.kind, day.scenario, day.n, day.limit) == ("2026-07-10", QUOTA, "", 7, 9)
 
 
 def test_a_quota_leaves_room_for_exactly_its_limit() -> None:
-    _, month = usage_of(grant(per_month=100), kind="score", n=3, now=NOW)
+    _, month = counts_of(grant(per_month=100), kind="score", n=3, now=NOW)
     check_quota(month, 97, NOW)
     with pytest.raises(QuotaExceeded, match="has made 98 of 100 calls for insurance_pricing in 2026-07") as refused:
         check_quota(month, 98, NOW)

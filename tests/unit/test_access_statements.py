@@ -11,8 +11,9 @@ import pytest
 from registry.access.rules import PRICES, AccessRules, access_rules
 from registry.access.state import AccessState
 from registry.access.statements import as_json, disclosure, last_month, statement
-from registry.access.usage import QUOTA, Usage
+from registry.access.usage import QUOTA
 from registry.errors import ConfigurationError, InvalidRequest, NotFound
+from registry.ledger_beside import Count
 from registry.settings import Settings
 from tests.lib.access import active, state_of
 
@@ -20,8 +21,8 @@ RULES = AccessRules(prices={"*": {"score": Decimal("0.10")}, "maintenance": {"sc
 
 
 def used(n: int, *, consumer: str = "c", product: str = "insurance_pricing", scenario: str = "s1", kind: str = "score",
-         period: str = "2026-07") -> Usage:
-    return Usage(consumer=consumer, product=product, scenario=scenario, period=period, kind=kind, n=n)
+         period: str = "2026-07") -> Count:
+    return Count(consumer=consumer, product=product, scenario=scenario, period=period, kind=kind, n=n)
 
 
 def consumers(*names: str) -> AccessState:
