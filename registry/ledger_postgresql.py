@@ -80,7 +80,6 @@ class PostgresqlStore:
             db.execute(f"SELECT pg_advisory_xact_lock({_SETUP_LOCK})")
             db.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
             db.execute(_HEADS)
-            db.execute("INSERT INTO ledger_heads (ledger) VALUES (%s) ON CONFLICT DO NOTHING", (table,))
 
     @property
     def where(self) -> str:
@@ -95,6 +94,8 @@ class PostgresqlStore:
                 for ours, theirs in _TYPES:
                     statement = statement.replace(ours, theirs)
                 db.execute(statement.encode())
+            if append_only:
+                db.execute("INSERT INTO ledger_heads (ledger) VALUES (%s) ON CONFLICT DO NOTHING", (append_only,))
             if append_only and not _rows(db, "SELECT 1 FROM pg_trigger WHERE tgname = ?", (f"{append_only}_no_change",)):
                 db.execute(_REFUSE)
                 for name, event in (("change", "UPDATE OR DELETE"), ("truncate", "TRUNCATE")):
@@ -215,3 +216,12 @@ def _marks(sql: str) -> bytes:
 def _reason(error: Any) -> str:
     # The primary line names the rule; the detail line would hold values.
     return str(getattr(getattr(error, "diag", None), "message_primary", None) or "")
+
+
+def ledgers_in(url: str) -> list[str]:
+    """Return the names of the ledgers in a database that hold anything, in order."""
+    store = PostgresqlStore(url, "ledger_heads")
+    try:
+        return [str(row[0]) for row in store.read("SELECT ledger FROM ledger_heads WHERE head IS NOT NULL ORDER BY ledger")]
+    finally:
+        store.close()
