@@ -39,8 +39,8 @@ DUTIES: list[Duty] = [
 ]
 
 
-def recorded(seq: int, duty: Duty) -> Recorded:
-    return Recorded(seq=seq, at=AT, by="c", duty=duty)
+def recorded(n: int, duty: Duty) -> Recorded:
+    return Recorded(n=n, at=AT, by="c", duty=duty)
 
 
 @pytest.mark.parametrize("duty", DUTIES)
@@ -95,7 +95,7 @@ def test_a_request_is_open_until_a_result_answers_it() -> None:
 def test_a_result_answers_what_is_open_once() -> None:
     past = [recorded(3, DUTIES[1])]
     check_follows(DUTIES[3], past)
-    with pytest.raises(Conflict, match="line 3 is no open objection or request"):
+    with pytest.raises(Conflict, match="number 3 is no open objection or request"):
         check_follows(DUTIES[3], [*past, recorded(4, DUTIES[3])])
     with pytest.raises(Conflict, match="the same request is open already"):
         check_follows(DUTIES[1], past)
