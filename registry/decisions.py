@@ -255,6 +255,10 @@ class DecisionLedger:
         self._chain.store.scrub([f"{self._table}_{name}" for name in ("keys", "subjects", "answers")])
         return erasure
 
+    def erasable(self, *, score_id: str | None = None, entity_id: str | None = None) -> tuple[int, ...]:
+        """Return the ledger positions of what `erase` would erase. It raises what `erase` raises."""
+        return tuple(self._eraser.rows_of(score_id=score_id, entity_id=entity_id))
+
     def erasures(self) -> list[Erasure]:
         """Return what was erased, oldest first."""
         return self._eraser.erasures()
