@@ -158,26 +158,23 @@ class ChainLedger:
 
     def entries(self, *, after: int = 0, limit: int | None = None) -> Iterator[Entry]:
         """Yield rows in order, those behind position `after`, at most `limit` of them; each row's own HMAC holds."""
-        left = limit
-        while left is None or left > 0:
-            size = PAGE_ROWS if left is None else min(left, PAGE_ROWS)
-            page = self._select("WHERE seq > ? ORDER BY seq LIMIT ?", (after, size))
-            yield from (self._checked(row) for row in page)
-            if len(page) < size:
-                return
-            after, left = page[-1][SEQ], None if left is None else left - len(page)
+        return map(_entry, self._rows(after, limit))
+
+    def texts(self) -> Iterator[tuple[int, str, str, str]]:
+        """Yield position, instant, payload and digest of every row, as they were chained."""
+        return ((row[SEQ], row[AT], row[PAYLOAD], row[DIGEST]) for row in self._rows(0, None))
 
     def last(self) -> Entry | None:
         """Return the newest row."""
         rows = self._select("ORDER BY seq DESC LIMIT 1", ())
-        return self._checked(rows[0]) if rows else None
+        return _entry(self._checked(rows[0])) if rows else None
 
     def find(self, field: str, value: str) -> list[Entry]:
         """Return the rows whose indexed payload field equals a value, oldest first; each row's own HMAC holds."""
         if field not in self._indexed:
             raise ConfigurationError(f"field {field!r} of ledger {self._table} is not indexed")
         found = self._select(f"WHERE k_{field} = ? ORDER BY seq", (value,))
-        return [self._checked(row) for row in found]
+        return [_entry(self._checked(row)) for row in found]
 
     def verify(self, anchors: Sequence[Anchor] = ()) -> VerifyReport:
         """Walk the whole ledger and say what was changed, removed, reordered, cut off or written anew.
@@ -333,6 +330,16 @@ class ChainLedger:
                 where=self._store.where, remedy=_RESTORE,
             )
 
+    def _rows(self, after: int, limit: int | None) -> Iterator[Row]:
+        left = limit
+        while left is None or left > 0:
+            size = PAGE_ROWS if left is None else min(left, PAGE_ROWS)
+            page = self._select("WHERE seq > ? ORDER BY seq LIMIT ?", (after, size))
+            yield from map(self._checked, page)
+            if len(page) < size:
+                return
+            after, left = page[-1][SEQ], None if left is None else left - len(page)
+
     def _select(self, condition: str, values: tuple[object, ...]) -> list[Row]:
         return self._store.read(f"SELECT {self._all} FROM {self._table} {condition}", values)  # noqa: S608 - checked names
 
@@ -363,13 +370,13 @@ class ChainLedger:
             and (not self._indexed or self._keys_of(json.loads(row[PAYLOAD])) == row[BASE + 1 :])
         )
 
-    def _checked(self, row: Row) -> Entry:
+    def _checked(self, row: Row) -> Row:
         if not self._holds(row):
             raise IntegrityError(
                 f"row {row[SEQ]} of ledger {self._table} was changed", where=self._store.where,
                 remedy="Verify the ledger and restore it from a backup.",
             )
-        return _entry(row)
+        return row
 
 
 def _entry(row: Row) -> Entry:

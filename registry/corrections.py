@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from registry.chain import ChainLedger, Entry, VerifyReport
 from registry.errors import DataError, IntegrityError, InvalidRequest, NotFound
 from registry.formats import FORMAT_CHECKS
-from registry.locks import exclusive
+from registry.ledger_open import alone, open_ledger
 from registry.resources import RESOURCES
 from registry.resources.schema import ENVELOPE, WITHHELD, Format, Resource
-from registry.signing import LEDGER_KEY, read_secret
 from registry.working_days import working_days_deadline
 
 if TYPE_CHECKING:
@@ -173,7 +172,7 @@ def decide(
     """
     _check_text("decided_by", decided_by)
     _check_text("result", result)
-    with exclusive(settings.ledger_dir / f"{TABLE}.lock"), _ledger(settings) as ledger:
+    with alone(settings, TABLE), _ledger(settings) as ledger:
         before = _state(ledger, correction_id)
         if before.status != "open":
             raise InvalidRequest(
@@ -197,7 +196,7 @@ def record_delivery(settings: Settings, correction_id: str, *, delivery_id: str,
     InvalidRequest
         If the request is not accepted, or another delivery is noted already.
     """
-    with exclusive(settings.ledger_dir / f"{TABLE}.lock"), _ledger(settings) as ledger:
+    with alone(settings, TABLE), _ledger(settings) as ledger:
         before = _state(ledger, correction_id)
         if before.status != "accepted" or before.delivery_id not in (None, delivery_id):
             raise InvalidRequest(
@@ -322,8 +321,7 @@ def _check_text(name: str, text: str) -> None:
 
 @contextmanager
 def _ledger(settings: Settings) -> Iterator[ChainLedger]:
-    key = read_secret(settings.keys_dir, LEDGER_KEY)
-    with closing(ChainLedger(settings.ledger_dir / LEDGER_FILE, key, TABLE, indexed=("correction_id",))) as ledger:
+    with closing(open_ledger(settings, TABLE, indexed=("correction_id",))) as ledger:
         yield ledger
 
 

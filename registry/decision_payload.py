@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -28,8 +29,13 @@ def payload_of(
     payload = {name: getattr(decision, name) for name in CLEAR}
     payload |= {"as_of": decision.as_of.isoformat(), "sealed": sealed}
     if counts:
-        payload["counted"] = [[*count.limited, count.scenario, count.n] for count in counts]
+        payload["counted"] = counted(counts)
     return payload, wrapped
+
+
+def counted(counts: Sequence[Count]) -> list[list[str | int]]:
+    """Return counts as a row holds them, so that the table beside the chain can be computed again."""
+    return [[*count.limited, count.scenario, count.n] for count in counts]
 
 
 def decision_of(entry: Entry, sealing: Sealing, wrapped: bytes) -> Decision:

@@ -7,6 +7,7 @@ the same transaction. The personal part of a record is sealed (`registry.ledger_
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final
@@ -19,8 +20,10 @@ from registry.decision import (
     check_recomputed,
     recorded_matrix,
 )
-from registry.decision_payload import decision_of, payload_of
+from registry.decision_payload import counted, decision_of, payload_of
 from registry.errors import Conflict, NotFound
+from registry.ledger_agreement import disagreements
+from registry.ledger_anchors import Anchor
 from registry.ledger_beside import (
     TABLES,
     AlreadyAnswered,
@@ -36,6 +39,7 @@ from registry.ledger_beside import (
 from registry.ledger_erasure import SIDE_TABLES, Eraser
 from registry.ledger_open import open_ledger
 from registry.ledger_records import (
+    COUNT,
     DUTY,
     LOOK,
     Duty,
@@ -134,14 +138,15 @@ class DecisionLedger:
         rows = [(payload, one.at) for (payload, _), one in zip(made, decisions, strict=True)]
         return self._chain.append_many(rows, beside=write)
 
-    def keep(self, beside: Beside) -> None:
+    def keep(self, beside: Beside, *, at: datetime) -> None:
         """Keep an answer or counts that belong to no decision. It raises what `record` raises."""
 
         def write(tx: Transaction, _: int) -> None:
             self._check(tx, beside, [])
             write_beside(tx, self._table, self._sealing, beside)
 
-        self._chain.append_many([], beside=write)
+        counts = [({"kind": COUNT, "counted": counted(beside.counts)}, at)] if beside.counts else []
+        self._chain.append_many(counts, beside=write)
 
     def get(self, score_id: str) -> Decision:
         """Return the decision with this score id.
@@ -250,6 +255,10 @@ class DecisionLedger:
         self._chain.store.scrub([f"{self._table}_{name}" for name in ("keys", "subjects", "answers")])
         return erasure
 
+    def erasable(self, *, score_id: str | None = None, entity_id: str | None = None) -> tuple[int, ...]:
+        """Return the ledger positions of what `erase` would erase. It raises what `erase` raises."""
+        return tuple(self._eraser.rows_of(score_id=score_id, entity_id=entity_id))
+
     def erasures(self) -> list[Erasure]:
         """Return what was erased, oldest first."""
         return self._eraser.erasures()
@@ -258,9 +267,11 @@ class DecisionLedger:
         """Read the newest record; raise what stands in the way of reading it."""
         self._chain.last()
 
-    def verify(self) -> VerifyReport:
-        """Verify the whole chain."""
-        return self._chain.verify()
+    def verify(self, anchors: Sequence[Anchor] = ()) -> VerifyReport:
+        """Verify the whole chain, against anchors of it too, and what lies beside it."""
+        found = self._chain.verify(anchors)
+        # Where the chain does not hold, it is no measure for what lies beside it.
+        return replace(found, problems=tuple(disagreements(self._chain, self._eraser))) if found.ok else found
 
     def close(self) -> None:
         """Close the ledger."""

@@ -1,7 +1,7 @@
 """Rows beside the decisions, in their transaction: answers by idempotency key, and counts of use with their limits.
 
 They are no part of the chain: an answer is kept for hours, a count changes. What was counted stands in the chained record too, so that a count can be
-computed again (`registry.ledger_counts`).
+computed again (`registry.ledger_agreement`).
 """
 
 from __future__ import annotations

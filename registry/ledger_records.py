@@ -12,6 +12,8 @@ from registry.chain import Entry
 LOOK: Final = "look"
 DUTY: Final = "duty"
 ERASURE: Final = "erasure"
+COUNT: Final = "count"
+"""Use that was counted without a decision."""
 
 
 @dataclass(frozen=True, kw_only=True)

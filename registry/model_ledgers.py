@@ -1,6 +1,6 @@
 """The chained ledgers about models: promotions, approvals, readings of the test period, challengers.
 
-Each is an HMAC chain (`registry.chain`) in a database of its own below `Settings.ledger_dir`. What a ledger says is read only
+Each is a chain (`registry.chain`) that lies where the settings say (`registry.ledger_open`). What a ledger says is read only
 after its whole chain has verified; a ledger that nobody has written yet is empty.
 """
 
@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from registry.chain import ChainLedger, Entry, VerifyReport
 from registry.errors import IntegrityError
-from registry.locks import exclusive
-from registry.signing import LEDGER_KEY, read_secret
+from registry.ledger_open import alone, ledger_exists, open_ledger
 
 if TYPE_CHECKING:
     from registry.settings import Settings
@@ -40,9 +39,9 @@ def lines(settings: Settings, name: str) -> list[Entry]:
     IntegrityError
         If the ledger does not verify.
     """
-    if not _exists(settings, name):
+    if not ledger_exists(settings, name):
         return []
-    with closing(_open(settings, name)) as ledger:
+    with closing(open_ledger(settings, name, indexed=None)) as ledger:
         report = ledger.verify()
         if not report.ok:
             raise IntegrityError(
@@ -55,16 +54,16 @@ def lines(settings: Settings, name: str) -> list[Entry]:
 @contextmanager
 def writing(settings: Settings, name: str) -> Iterator[ChainLedger]:
     """Hold a ledger for reading and then appending, so that what was read still holds when the line is added."""
-    with exclusive(settings.ledger_dir / f"{name}.lock"), closing(_open(settings, name)) as ledger:
+    with alone(settings, name), closing(open_ledger(settings, name, indexed=None)) as ledger:
         yield ledger
 
 
 def verify(settings: Settings, name: str) -> VerifyReport:
     """Walk one ledger and say whether anything was changed, removed, reordered or cut off."""
-    if not _exists(settings, name):
+    if not ledger_exists(settings, name):
         return VerifyReport(0, ())
     try:
-        with closing(_open(settings, name)) as ledger:
+        with closing(open_ledger(settings, name, indexed=None)) as ledger:
             return ledger.verify()
     except IntegrityError as error:
         return VerifyReport(0, (error.message,))
@@ -78,8 +77,8 @@ def heads(settings: Settings, *, names: Sequence[str] = LEDGERS) -> Heads:
     """
     found: Heads = {}
     for name in names:
-        if _exists(settings, name):
-            with closing(_open(settings, name)) as ledger:
+        if ledger_exists(settings, name):
+            with closing(open_ledger(settings, name, indexed=None)) as ledger:
                 last = ledger.last()
             if last is not None:
                 found[name] = (last.seq, last.hash)
@@ -91,18 +90,9 @@ def missing_heads(settings: Settings, named: Heads) -> list[str]:
     problems = []
     for name, (seq, digest) in named.items():
         found: list[Entry] = []
-        if _exists(settings, name):
-            with closing(_open(settings, name)) as ledger:
+        if ledger_exists(settings, name):
+            with closing(open_ledger(settings, name, indexed=None)) as ledger:
                 found = list(ledger.entries(after=seq - 1, limit=1))
         if not found or found[0].hash != digest:
             problems.append(f"ledger {name} does not hold the line {seq} that was anchored: it was taken back or replaced")
     return problems
-
-
-def _exists(settings: Settings, name: str) -> bool:
-    # Either file: a head without its database means that the database was removed, and opening it says so.
-    return any((settings.ledger_dir / file).exists() for file in (f"{name}.db", f"{name}.head"))
-
-
-def _open(settings: Settings, name: str) -> ChainLedger:
-    return ChainLedger(settings.ledger_dir / f"{name}.db", read_secret(settings.keys_dir, LEDGER_KEY), name)

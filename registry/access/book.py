@@ -15,7 +15,7 @@ from registry.access.parties import ApiKey, Caller
 from registry.access.rules import access_rules
 from registry.access.state import AccessState, fold
 from registry.access.tokens import matches, read_token
-from registry.access.watch import SqliteWatch
+from registry.access.watch import watch_of
 from registry.errors import Unauthenticated
 from registry.model_ledgers import ACCESS, lines
 from registry.signing import API_PEPPER, read_secret
@@ -45,7 +45,7 @@ class AccessBook:
         self._settings = settings
         self._pepper = read_secret(settings.keys_dir, API_PEPPER)
         self.rules = access_rules(settings)
-        self._watch = SqliteWatch(settings.ledger_dir / f"{ACCESS}.db")
+        self._watch = watch_of(settings)
         self._lock = threading.Lock()
         self._read: tuple[int, AccessState] | None = None
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from registry.access.rules import access_rules
 from registry.access.state import AccessState, apply, fold
 from registry.access.tokens import Token, mac_of, make_token
-from registry.errors import InvalidRequest
+from registry.errors import Conflict, InvalidRequest
 from registry.model_ledgers import ACCESS, lines, writing
 from registry.signing import API_PEPPER, read_secret
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from registry.access.parties import Quota
     from registry.access.roles import Role
     from registry.access.scenarios import Request, Scenario, Step
+    from registry.chain import ChainLedger
     from registry.settings import Settings
 
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{1,63}")
@@ -159,11 +160,23 @@ class Writer:
         if self.dry_run:
             return _after(self.state(), signed, self.at)
         with writing(self.settings, ACCESS) as ledger:
-            # Folded under the lock that the line is written under, so that what was checked still holds.
-            state = _after(fold(ledger.entries()), signed, self.at)
+            before = fold(ledger.entries())
+            seq = before.seq
+            after = _after(before, signed, self.at)
             for line in signed:
-                state.seq = ledger.append(line, at=self.at).seq
-        return state
+                seq = self._append(ledger, line, seq)
+        after.seq = seq
+        return after
+
+    def _append(self, ledger: ChainLedger, line: Line, seq: int) -> int:
+        # The lock of `writing` ends at this machine; a line that another one put in between makes this one void.
+        made = ledger.append(line | {"after": seq}, at=self.at).seq
+        if made != seq + 1:
+            raise Conflict(
+                "somebody else changed the access ledger at the same moment", where="access ledger",
+                remedy="Look at what was changed, and decide again.",
+            )
+        return made
 
 
 def as_line(request: Request) -> Line:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from registry.access.duties_cli import duties
 from registry.access.parties_cli import consumers, keys, quota
 from registry.access.scenarios_cli import scenarios
 from registry.access.statements_cli import disclosure, statement
@@ -25,7 +26,7 @@ def access() -> None:
     """Manage who may ask what: consumers, API keys, scenarios (场景), quotas, statements."""
 
 
-for command in (consumers, keys, quota, scenarios, statement, disclosure):
+for command in (consumers, keys, quota, scenarios, statement, disclosure, duties):
     access.add_command(command)
 
 
@@ -82,13 +83,18 @@ def log(consumer: str | None, last: int, as_json: bool) -> None:
     found = [row for row in rows if consumer in (None, row["consumer"])][-last:]
 
     def render(_: object) -> RenderableType:
-        cells = [(row["seq"], local_time(row["at"]), row["what"], row["about"], row["by"], row["reason"]) for row in found]
+        cells = [
+            (row["seq"], local_time(row["at"]), f"{row['what']}{' (void)' * row['void']}", row["about"], row["by"], row["reason"])
+            for row in found
+        ]
         return table(("line", "when", "what", "about", "by", "reason"), cells) if cells else "Nothing has been written yet."
 
     emit({"lines": found}, as_json, render)
 
 
 def _told(entries: list[Entry]) -> list[dict[str, Any]]:
+    from registry.access.state import void
+
     owners: dict[str, str] = {}
     told = []
     for entry in entries:
@@ -98,7 +104,7 @@ def _told(entries: list[Entry]) -> list[dict[str, Any]]:
         owners.setdefault(about, owner)
         told.append({
             "seq": entry.seq, "at": entry.at, "what": line.get("step", line["kind"]), "about": about, "consumer": owner,
-            "by": line["by"], "reason": line.get("reason", ""),
+            "void": void(entry), "by": line["by"], "reason": line.get("reason", ""),
             "line": {name: value for name, value in line.items() if name not in _HIDDEN},
         })
     return told

@@ -1,7 +1,7 @@
 """Duties towards the persons who are judged (PIPL Art. 24): what is recorded beside a decision, and which step follows which.
 
-Payloads are for the decision ledger, which nobody can shorten: they hold codes, references and what an official decided, never a
-person's own words. Those lie in the case file that `reference` names.
+Payloads hold codes, references and what an official decided, never a person's own words: those lie in the case file that
+`reference` names. They are recorded by `registry.access.duty_book`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import Any, ClassVar, Final, Literal, get_args
 
 from registry.errors import Conflict, InvalidRequest
-from registry.formats import normalise_plate, valid_id_card, valid_plate, valid_uscc, valid_vin
 from registry.working_days import Deadline, working_days_deadline
 
 Kind = Literal["notice_given", "objection", "human_review", "review_result"]
@@ -80,7 +79,7 @@ class ReviewResult:
     reviewer, outcome, reason
         Who, what, and why, without anything that identifies the person concerned.
     answers
-        Position in the ledger of the objection or request that it answers.
+        Number of the objection or request that it answers, among all that was recorded for the decision, from 1.
     successor
         Score id of the decision that took the place of the first; empty where there is none.
     """
@@ -100,9 +99,9 @@ _TYPES: Final[dict[str, type[Duty]]] = {one.kind: one for one in (NoticeGiven, O
 
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
-    """A duty as the ledger holds it: position, instant, by which consumer or official."""
+    """A duty as it was recorded: the how manieth of its decision, from 1; when, and by which consumer or official."""
 
-    seq: int
+    n: int
     at: datetime
     by: str
     duty: Duty
@@ -152,7 +151,7 @@ def due(asked: Recorded, *, working_days: int) -> Deadline:
 def unanswered(recorded: Sequence[Recorded]) -> list[Recorded]:
     """Return the objections and requests for review of one decision that no result answers, oldest first."""
     answered = {one.duty.answers for one in recorded if isinstance(one.duty, ReviewResult)}
-    return [one for one in recorded if isinstance(one.duty, Objection | HumanReview) and one.seq not in answered]
+    return [one for one in recorded if isinstance(one.duty, Objection | HumanReview) and one.n not in answered]
 
 
 def check_follows(duty: Duty, recorded: Sequence[Recorded]) -> None:
@@ -165,9 +164,9 @@ def check_follows(duty: Duty, recorded: Sequence[Recorded]) -> None:
     """
     waiting = unanswered(recorded)
     if isinstance(duty, ReviewResult):
-        if duty.answers not in {one.seq for one in waiting}:
+        if duty.answers not in {one.n for one in waiting}:
             raise Conflict(
-                f"line {duty.answers} is no open objection or request of this decision", where="duties",
+                f"number {duty.answers} is no open objection or request of this decision", where="duties",
                 remedy="List the open ones with `roadrisk access duties list`.",
             )
     elif any(one.duty == duty for one in waiting):
@@ -176,6 +175,8 @@ def check_follows(duty: Duty, recorded: Sequence[Recorded]) -> None:
 
 def identifies(text: str) -> bool:
     """Return whether a text holds a plate, VIN, credit code, identity card or mobile number."""
+    from registry.formats import normalise_plate, valid_id_card, valid_plate, valid_uscc, valid_vin
+
     if _PHONE.search(text):
         return True
     if any(valid_plate(normalise_plate(found)) for found in _PLATE.findall(text)):

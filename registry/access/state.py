@@ -1,7 +1,8 @@
 """What holds, folded from the lines of the access ledger: pure, so that it can be read as a table.
 
 A line in the ledger has happened, whatever a clock says now; only declared dates (terms, validity of keys) are held against the
-clock. A line that would not be lawful is refused before it is written (`registry.access.changes`), by this same fold.
+clock. A line that would not be lawful is refused before it is written (`registry.access.changes`), by this same fold. Each line
+names the one that its writer had read last: where another came between, on another machine that shares the database, it is void.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ def fold(entries: Iterable[Entry]) -> AccessState:
     state = AccessState()
     for entry in entries:
         try:
-            apply(state, entry.payload, at=entry.at)
+            if not void(entry):
+                apply(state, entry.payload, at=entry.at)
         except (RoadRiskError, KeyError, TypeError, ValueError) as error:
             raise IntegrityError(
                 f"line {entry.seq} of the access ledger cannot have been written: {type(error).__name__}: {error}",
@@ -70,6 +72,11 @@ def fold(entries: Iterable[Entry]) -> AccessState:
             ) from error
         state.seq = entry.seq
     return state
+
+
+def void(entry: Entry) -> bool:
+    """Return whether a line was written on what did not hold any more."""
+    return bool(entry.payload["after"] != entry.seq - 1)
 
 
 def apply(state: AccessState, payload: Mapping[str, Any], *, at: datetime) -> None:

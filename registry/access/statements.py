@@ -13,9 +13,10 @@ from typing import Any, Final
 from registry.access.rules import AccessRules
 from registry.access.scenarios import ChargeClass
 from registry.access.state import AccessState
-from registry.access.usage import QUOTA, Usage
+from registry.access.usage import QUOTA
 from registry.data_products import DATA_PRODUCTS
 from registry.errors import InvalidRequest
+from registry.ledger_beside import Count
 from registry.resources import ANNEX_RESOURCES
 
 CENT: Final = Decimal("0.01")
@@ -83,7 +84,7 @@ class Disclosure:
     resources: tuple[str, ...]
 
 
-def statement(state: AccessState, rules: AccessRules, usage: Iterable[Usage], consumer: str, month: str) -> Statement:
+def statement(state: AccessState, rules: AccessRules, usage: Iterable[Count], consumer: str, month: str) -> Statement:
     """Return the statement of a consumer.
 
     Raises
@@ -100,7 +101,7 @@ def statement(state: AccessState, rules: AccessRules, usage: Iterable[Usage], co
     return Statement(consumer=consumer, zh=known.zh, en=known.en, month=month, lines=lines, total=total)
 
 
-def disclosure(state: AccessState, rules: AccessRules, usage: Iterable[Usage], month: str) -> Disclosure:
+def disclosure(state: AccessState, rules: AccessRules, usage: Iterable[Count], month: str) -> Disclosure:
     """Return what is disclosed of a month. The machine's own calls are nobody's use and are left out.
 
     Raises
@@ -133,14 +134,14 @@ def as_json(found: Statement | Disclosure) -> dict[str, Any]:
     return _plain(asdict(found))  # type: ignore[no-any-return]
 
 
-def _of_month(usage: Iterable[Usage], month: str, *, consumer: str | None = None) -> list[Usage]:
+def _of_month(usage: Iterable[Count], month: str, *, consumer: str | None = None) -> list[Count]:
     if not _MONTH.fullmatch(month):
         raise InvalidRequest(f"{month!r} is no month", where="month", remedy="Write it as 2026-07.")
     found = [one for one in usage if one.period == month and one.kind != QUOTA and consumer in (None, one.consumer)]
     return sorted(found, key=lambda one: (one.product, one.scenario, one.kind, one.consumer))
 
 
-def _charged(state: AccessState, rules: AccessRules, one: Usage) -> Charged:
+def _charged(state: AccessState, rules: AccessRules, one: Count) -> Charged:
     scenario = state.scenarios.get(one.scenario)
     charge: ChargeClass = scenario.request.charge if scenario else "public"
     free = charge == "public" and rules.publicly_free

@@ -12,7 +12,7 @@ from registry.cli_options import json_option, now, settings_now
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from registry.access.usage import Usage
+    from registry.ledger_beside import Count
 
 month_option = click.option("--month", help="Month in Shanghai, as 2026-07; the last one that is over by default.")
 
@@ -80,7 +80,10 @@ def _last_month() -> str:
     return last_month(shanghai_day(now()))
 
 
-def _usage(consumer: str | None, month: str) -> list[Usage]:
-    from registry.access.metering import counted
+def _usage(consumer: str | None, month: str) -> list[Count]:
+    from contextlib import closing
 
-    return counted(settings_now(), consumer=consumer, month=month)
+    from registry.decisions import DecisionLedger
+
+    with closing(DecisionLedger.open(settings_now())) as ledger:
+        return ledger.usage(consumer=consumer, period=month)

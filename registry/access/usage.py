@@ -6,65 +6,39 @@ or by day, with the limit that the transaction holds: so exactly so many calls p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from registry.access.grants import Grant
+from registry.access.roles import Action
 from registry.access.terms import period_of, shanghai_day, start_of_day
 from registry.errors import QuotaExceeded
+from registry.ledger_beside import Count
 
 QUOTA: Final = "quota"
-"""Kind of the counts that hold a limit; statements pass over them."""
+"""Kind of the counts that hold a limit, over all scenarios and kinds of calls of a product; statements pass over them."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Usage:
-    """So many calls of one kind by a consumer for a product under a scenario, in a month or on a day.
-
-    Parameters
-    ----------
-    consumer, product, scenario
-        Who, for what; the scenario is empty in counts of a quota, which holds over all scenarios of a product.
-    period
-        Month or day of Shanghai: ``2026-07`` or ``2026-07-04``.
-    kind
-        Action, or `QUOTA`.
-    n
-        Calls.
-    limit
-        The most that `n` may become; None for no limit.
-    """
-
-    consumer: str
-    product: str
-    scenario: str
-    period: str
-    kind: str
-    n: int
-    limit: int | None = None
-
-
-def usage_of(grant: Grant, *, kind: str, n: int, now: datetime) -> tuple[Usage, ...]:
-    """Return what to count for calls under a grant."""
-    month = Usage(
+def counts_of(grant: Grant, *, kind: Action, n: int = 1, now: datetime) -> tuple[Count, ...]:
+    """Return what to count for calls under a grant, in the transaction of their decision (`registry.decisions.Beside`)."""
+    month = Count(
         consumer=grant.consumer, product=grant.product, scenario=grant.scenario, period=period_of(now), kind=kind, n=n
     )
     limits = ((period_of(now), grant.per_month), (shanghai_day(now).isoformat(), grant.per_day))
     held = (
-        Usage(consumer=grant.consumer, product=grant.product, scenario="", period=period, kind=QUOTA, n=n, limit=limit)
+        Count(consumer=grant.consumer, product=grant.product, scenario="", period=period, kind=QUOTA, n=n, limit=limit)
         for period, limit in limits if limit is not None
     )
     return (month, *held)
 
 
-def check_quota(used: Usage, already: int, now: datetime) -> None:
+def check_quota(used: Count, already: int, now: datetime) -> None:
     """Refuse calls that a quota does not leave room for, before anything is computed; the transaction decides.
 
     Parameters
     ----------
     used
-        One line of `usage_of`.
+        One of `counts_of`.
     already
         Calls that have been counted under it.
     now

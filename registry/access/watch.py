@@ -5,12 +5,35 @@ from __future__ import annotations
 import sqlite3
 import threading
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from registry.errors import ServiceUnavailable
+from registry.ledger_open import open_ledger
+from registry.model_ledgers import ACCESS
+
+if TYPE_CHECKING:
+    from registry.chain import ChainLedger
+    from registry.settings import Settings
 
 NOTHING: Final = -1
 """Stamp of a ledger that nobody has written yet."""
+
+
+class Watch(Protocol):
+    """Says whether a ledger changed."""
+
+    def stamp(self) -> int:
+        """Return a number that is another one after every change."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the ledger."""
+        ...
+
+
+def watch_of(settings: Settings) -> Watch:
+    """Return the watch of the access ledger, wherever the settings put it."""
+    return ServerWatch(settings) if settings.ledger_url else SqliteWatch(settings.ledger_dir / f"{ACCESS}.db")
 
 
 class SqliteWatch:
@@ -55,3 +78,38 @@ class SqliteWatch:
             if self._db is not None:
                 self._db.close()
                 self._db = None
+
+
+class ServerWatch:
+    """Changes of a ledger on a database server: the position of its newest line, one round trip.
+
+    Parameters
+    ----------
+    settings
+        Where the ledger lies.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings, self._lock = settings, threading.Lock()
+        self._ledger: ChainLedger | None = None
+
+    def stamp(self) -> int:
+        """Return the position of the newest line.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If the server does not answer.
+        """
+        with self._lock:
+            if self._ledger is None:
+                self._ledger = open_ledger(self._settings, ACCESS)
+        last = self._ledger.last()
+        return last.seq if last else NOTHING
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        with self._lock:
+            if self._ledger is not None:
+                self._ledger.close()
+                self._ledger = None

@@ -102,6 +102,6 @@ def test_a_ledger_that_does_not_verify_stops_the_start(tmp_path, bundle, monkeyp
     monkeypatch.setenv("ROADRISK_PROVED_DIGESTS", bundle.digest)
     settings = make_home(tmp_path, [bundle])
     check_start(settings)
-    (settings.ledger_dir / "decisions.head").write_text(json.dumps({"seq": 3, "hash": "0", "mac": "0"}))
+    (settings.ledger_dir / "decisions.head").write_text(json.dumps({"seq": 3, "digest": "0", "hash": "0", "mac": "0"}))
     with pytest.raises(Exception, match="head of ledger decisions does not verify"):
         check_start(settings)

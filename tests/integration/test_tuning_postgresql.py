@@ -2,47 +2,27 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from registry.errors import ConfigurationError
+from tests.lib.postgresql import DRIVER, INSTALLED, postgresql
 from tests.lib.processes import free_port
 from tests.lib.searches import small_frame, small_plan, small_task
 from training.tuning.search import search
 from training.tuning.store import open_store
 
-PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin")) or [Path(found).parent for found in [shutil.which("initdb")] if found]
-DRIVER = importlib.util.find_spec("psycopg") is not None
 needs_driver = pytest.mark.skipif(not DRIVER, reason="psycopg is not installed")
 
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    if not PROGRAMS or not (PROGRAMS[-1] / "initdb").exists():
+    if not INSTALLED:
         pytest.skip("PostgreSQL's programs are not installed")
-    # The server refuses to run as root and must own its folder.
-    user = "postgres" if os.geteuid() == 0 else None
-    folder, port, programs = Path(tempfile.mkdtemp(prefix="roadrisk-pg-")), free_port(), PROGRAMS[-1]
-    if user is not None:
-        shutil.chown(folder, user)
-    how: dict[str, Any] = {"user": user, "cwd": folder, "check": True, "capture_output": True}
-    data, options = folder / "data", f"-p {port} -h 127.0.0.1 -k {folder} -c fsync=off"
-    try:
-        subprocess.run([programs / "initdb", "-D", data, "-A", "trust", "-U", "roadrisk", "-N"], **how)
-        subprocess.run([programs / "pg_ctl", "-D", data, "-o", options, "-w", "-l", folder / "log", "start"], **how)
-        yield f"postgresql://roadrisk@127.0.0.1:{port}/postgres"
-    finally:
-        if (data / "postmaster.pid").exists():
-            subprocess.run([programs / "pg_ctl", "-D", data, "-m", "immediate", "stop"], **how)
-        shutil.rmtree(folder)
+    with postgresql() as started:
+        yield started
 
 
 @needs_driver
