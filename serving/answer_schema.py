@@ -381,6 +381,7 @@ class NoticeOut(Wording):
 class DutyOut(_Closed):
     """What the subject of a decision asked for, or what came of it."""
 
+    n: int = Field(description="its number among the duties of this decision")
     kind: Literal["notice_given", "objection", "human_review", "review_result"]
     at: str
     ground: str

@@ -5,14 +5,14 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from features.online import OnlineInputs
-from registry.access.usage import usage_of
+from registry.access.usage import counts_of
 from registry.decisions import AlreadyAnswered, Beside, Count, Decision, DecisionLedger, StoredAnswer
 from registry.encoding import as_row
 from registry.entities import ENTITIES
@@ -27,6 +27,7 @@ from serving.ports import FeatureSource
 from serving.schemas import check_features
 
 if TYPE_CHECKING:
+    from registry.access.roles import Action
     from serving.shadow import Shadow
 
 
@@ -104,7 +105,7 @@ class ScoringDesk:
             raise UnknownEntity("no entity with this key", remedy="Check the number; an operator asks about itself alone.")
         return complete(model, inputs)
 
-    def score_known(self, model: LiveScorer, inputs: OnlineInputs, asked: Asked, *, kind: str = "score") -> dict[str, Any]:
+    def score_known(self, model: LiveScorer, inputs: OnlineInputs, asked: Asked, *, kind: Action = "score") -> dict[str, Any]:
         """Return the whole recorded answer of a product for inputs that were read."""
         product = product_named(model.manifest.product)
         scored = answer_score(model.scorer, model.version, inputs, score_id=new_score_id(), product=product)
@@ -189,7 +190,7 @@ class ScoringDesk:
         asked.key.check_body(stored.body_hash)
         return Reply({}, stored.body, replayed=True)
 
-    def keep(self, model: LiveScorer, inputs: OnlineInputs, scored: Scored, asked: Asked, *, kind: str = "score") -> Reply:
+    def keep(self, model: LiveScorer, inputs: OnlineInputs, scored: Scored, asked: Asked, *, kind: Action = "score") -> Reply:
         """Record a decision, and return what may leave of it once it is durable.
 
         Parameters
@@ -246,11 +247,11 @@ class ScoringDesk:
             self.shadow.offer(model, inputs, scored, at)
 
 
-def beside_of(decision: Decision, body: bytes, asked: Asked, kind: str) -> Beside | None:
+def beside_of(decision: Decision, body: bytes, asked: Asked, kind: Action) -> Beside | None:
     """Return what is written in the transaction of a decision: the answer of its idempotency key, and the count of its use."""
     if asked.grant is None:
         return None
-    counts = counts_of(asked, kind, decision.at)
+    counts = counted(asked, kind, decision.at)
     if asked.key is None:
         return Beside(counts=counts)
     answer = StoredAnswer(
@@ -260,11 +261,9 @@ def beside_of(decision: Decision, body: bytes, asked: Asked, kind: str) -> Besid
     return Beside(answer=answer, counts=counts)
 
 
-def counts_of(asked: Asked, kind: str, at: datetime, *, n: int = 1) -> tuple[Count, ...]:
+def counted(asked: Asked, kind: Action, at: datetime, *, n: int = 1) -> tuple[Count, ...]:
     """Return what calls count for under their grant; nothing where the platform asks itself."""
-    if asked.grant is None:
-        return ()
-    return tuple(Count(**asdict(used)) for used in usage_of(asked.grant, kind=kind, n=n, now=at))
+    return () if asked.grant is None else counts_of(asked.grant, kind=kind, n=n, now=at)
 
 
 def warm(model: LiveScorer) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from registry.access.usage import check_quota, usage_of
+from registry.access.usage import check_quota, counts_of
 from registry.errors import RoadRiskError
 from serving.envelope import request_id_of, send_problem
 from serving.problems import problem_of
@@ -75,7 +75,7 @@ class Gate:
         self.rates.take(grant, now_s=time.monotonic())
         return grant
 
-    def check_quota(self, grant: Grant, *, kind: str, calls: int = 1) -> None:
+    def check_quota(self, grant: Grant, *, kind: Action, calls: int = 1) -> None:
         """Refuse early what the record would refuse: the count itself is made with the record, in one transaction.
 
         Raises
@@ -86,10 +86,10 @@ class Gate:
         if grant.per_month is None and grant.per_day is None:
             return
         now = self.clock()
-        for used in usage_of(grant, kind=kind, n=calls, now=now):
-            if used.limit is not None:
-                counted = self.decisions.usage(consumer=used.consumer, period=used.period)
-                check_quota(used, sum(one.n for one in counted if (one.product, one.kind) == (used.product, used.kind)), now)
+        for count in counts_of(grant, kind=kind, n=calls, now=now):
+            if count.limit is not None:
+                used = self.decisions.usage(consumer=count.consumer, period=count.period)
+                check_quota(count, sum(one.n for one in used if one.limited == count.limited), now)
 
 
 class KeyCheck:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from registry.access import duties
-from registry.decisions import Decision, DecisionLedger, Duty, Look, check_recomputed, recorded_matrix
+from registry.access import duty_book
+from registry.decisions import Decision, DecisionLedger, Look, check_recomputed, recorded_matrix
 from serving.answering import explain_row
 from serving.detail import reduced
 from serving.live import Models
@@ -18,6 +18,7 @@ from serving.replay import replay_of
 from serving.revision import revision_of
 
 if TYPE_CHECKING:
+    from registry.access.duties import Duty
     from registry.access.grants import Grant
     from registry.bundle import ManifestFeature
 
@@ -115,7 +116,7 @@ class PastScores:
         scorer = self.live.current.with_digest(decision.product, decision.digest)
         return replay_of(decision, scorer, at=self.clock())
 
-    def ask(self, decision: Decision, grant: Grant, asked: duties.Duty) -> dict[str, Any]:
+    def ask(self, decision: Decision, grant: Grant, asked: Duty) -> dict[str, Any]:
         """Record what the subject of a decision asks for, and return it.
 
         Raises
@@ -123,15 +124,11 @@ class PastScores:
         Conflict
             If the same is open already.
         """
-        duty = Duty(
-            score_id=decision.score_id, at=self.clock(), duty=asked.kind, by=grant.consumer, payload=duties.payload_of(asked)
-        )
-        self.decisions.record_duty(duty)
-        return _duty(duty)
+        return _duty(duty_book.record(self.decisions, decision.score_id, asked, by=grant.consumer, at=self.clock()))
 
     def duties(self, score_id: str) -> list[dict[str, Any]]:
         """Return what was asked about a decision and what came of it, oldest first."""
-        return [_duty(duty) for duty in self.decisions.duties(score_id)]
+        return [_duty(one) for one in duty_book.recorded(self.decisions, score_id)]
 
     def _recomputed(self, decision: Decision) -> dict[str, Any]:
         scorer = self.live.current.with_digest(decision.product, decision.digest)
@@ -162,10 +159,9 @@ class PastScores:
         ))
 
 
-def _duty(duty: Duty) -> dict[str, Any]:
-    payload = duty.payload or {}
-    said = {name: str(payload.get(name) or "") for name in ("ground", "reference", "outcome", "reason", "successor")}
-    return {"kind": duty.duty, "at": duty.at.isoformat(), **said}
+def _duty(recorded: duty_book.Recorded) -> dict[str, Any]:
+    said = {name: str(getattr(recorded.duty, name, "")) for name in ("ground", "reference", "outcome", "reason", "successor")}
+    return {"n": recorded.n, "kind": recorded.duty.kind, "at": recorded.at.isoformat(), **said}
 
 
 def _input(

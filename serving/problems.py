@@ -8,6 +8,7 @@ person.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -15,6 +16,8 @@ from typing import Any, Final
 
 from registry.errors import RoadRiskError
 
+RETRY_AFTER_S: Final = {429: 60, 503: 5}
+"""Status -> seconds after which to come back, where the error does not say."""
 MEDIA_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:roadrisk:problem:"
 
@@ -71,8 +74,16 @@ def problem_of(error: RoadRiskError) -> Problem:
     details = {name: value for name, value in error.details.items() if name != "errors"}
     return Problem(
         slug=error.slug, title=error.title, status=error.http_status, detail=error.message, remedy=error.remedy,
-        errors=errors, details=details, headers={"Retry-After": "5"} if error.http_status == 503 else {},
+        errors=errors, details=details, headers=_retry_after(error),
     )
+
+
+def _retry_after(error: RoadRiskError) -> dict[str, str]:
+    usual = RETRY_AFTER_S.get(error.http_status)
+    if usual is None:
+        return {}
+    said = error.details.get("retry_after_s", usual)
+    return {"Retry-After": str(max(1, math.ceil(said)))}
 
 
 def internal() -> Problem:

@@ -12,7 +12,7 @@ from registry.errors import InvalidRequest
 from registry.products import ScoreProduct
 from serving.answering import Scored, fill, model_inputs, unscored, unseen_warnings
 from serving.asked import Asked
-from serving.desk import ScoringDesk, complete, counts_of, new_score_id
+from serving.desk import ScoringDesk, complete, counted, new_score_id
 from serving.live import LiveScorer
 from serving.schemas import check_features
 
@@ -75,7 +75,7 @@ def score_rows(
     ]
     scored = score_many(model, inputs)
     decisions = [desk.decision_of(model, one, answer, asked) for one, answer in zip(inputs, scored, strict=True)]
-    desk.decisions.record_many(decisions, beside=Beside(counts=counts_of(asked, "invoke", now, n=len(decisions))))
+    desk.decisions.record_many(decisions, beside=Beside(counts=counted(asked, "invoke", now, n=len(decisions))))
     return scored
 
 

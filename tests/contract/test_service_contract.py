@@ -75,10 +75,12 @@ def consumer(app, writer, name: str, *, role="insurer", detail="reasons", resour
     """Return a client of a new consumer with an active scenario for each product."""
     writer.add_consumer(name, role=role, zh=name, en=name)
     for product in products:
-        writer.open_locally([Request(
+        scenario = writer.apply_for(Request(
             consumer=name, product=product, purpose_zh="定价", purpose_en="pricing", resources=resources, detail=detail,
             term=TERM, basis="test", charge="paid",
-        )], reason="test")
+        ))
+        for person, step in (("reviewer", "review"), ("approver", "approve"), ("operator", "activate")):
+            Writer(writer.settings, person, NOW).take_step(scenario.id, step, reason="test")
     return AppClient(app, key=writer.issue_key(name).token.text)
 
 
