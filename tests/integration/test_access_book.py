@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from registry.access.local import LOCAL_KEY, init_local, local_token
 from registry.access.parties import Quota
 from registry.access.terms import Term
 from registry.access.tokens import Token, read_token
+from registry.chain import ChainLedger, Entry
 from registry.errors import (
     AccessRefused,
     ConfigurationError,
@@ -28,6 +30,7 @@ from registry.errors import (
     NotFound,
     Unauthenticated,
 )
+from registry.model_ledgers import ACCESS, writing
 from registry.products import PRODUCTS
 from registry.settings import Settings
 from registry.signing import API_PEPPER
@@ -250,6 +253,33 @@ def test_two_writers_do_not_both_win(settings: Settings) -> None:
     for thread in threads:
         thread.join()
     assert sorted(outcomes) == ["done", *["refused"] * 5]
+
+
+def test_a_line_written_on_what_did_not_hold_any_more_is_void(settings: Settings) -> None:
+    token = token_of(settings)
+    book = AccessBook.open(settings)
+    before = book.state()
+    with writing(settings, ACCESS) as ledger:
+        # As another machine does that shares the database but not the lock of this one.
+        line = {"kind": "key_revoked", "id": token.split("_")[1], "reason": "late", "by": APPLICANT}
+        ledger.append(line | {"after": before.seq - 1}, at=NOW)
+    assert lets_in(book, token)
+    assert book.state().seq == before.seq + 1
+    Writer(settings, APPLICANT, NOW).revoke_key(token.split("_")[1], reason="in time")
+    assert not lets_in(book, token)
+
+
+def test_a_writer_that_was_overtaken_says_so(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    token, append = token_of(settings), ChainLedger.append
+
+    def overtaken(ledger: ChainLedger, payload: Mapping[str, object], *, at: datetime) -> Entry:
+        append(ledger, {"kind": "key_revoked", "id": "x", "reason": "", "by": "x", "after": -1}, at=at)
+        return append(ledger, payload, at=at)
+
+    monkeypatch.setattr(ChainLedger, "append", overtaken)
+    with pytest.raises(Conflict, match="somebody else changed the access ledger at the same moment"):
+        Writer(settings, APPLICANT, NOW).revoke_key(token.split("_")[1], reason="lost")
+    assert lets_in(AccessBook.open(settings), token)
 
 
 def test_a_dry_run_checks_and_writes_nothing(settings: Settings) -> None:
