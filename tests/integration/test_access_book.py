@@ -35,6 +35,7 @@ from registry.products import PRODUCTS
 from registry.settings import Settings
 from registry.signing import API_PEPPER
 from tests.lib.access import APPLICANT, APPROVER, NOW, REQUEST, TERM, activate, add_consumer, installation, token_of
+from tests.lib.postgresql import DRIVER, INSTALLED, postgresql
 from tests.lib.processes import environment_of
 
 REFUSED = "no API key that is known and valid"
@@ -308,6 +309,31 @@ def test_a_scenario_lies_inside_the_authorised_operation(settings: Settings, tmp
     beyond = replace(REQUEST, term=Term(TERM.start.replace(day=3), TERM.end.replace(day=1)))
     with pytest.raises(InvalidRequest, match="is not inside the authorised operation, 2026-07-04 to 2029-07-03"):
         Writer(inside, APPLICANT, NOW).apply_for(beyond)
+
+
+@pytest.mark.skipif(not (INSTALLED and DRIVER), reason="PostgreSQL or its driver is not installed")
+def test_on_a_database_server_a_change_bites_as_soon(tmp_path: Path) -> None:
+    with postgresql() as address:
+        settings = installation(tmp_path).model_copy(update={"ledger_url": address})
+        first, second = AccessBook.open(settings), AccessBook.open(settings)
+        assert not lets_in(first, Token("0" * 12, "A" * 43).text)
+        add_consumer(settings)
+        scenario, token = activate(settings), token_of(settings)
+        for book in (first, second):
+            who = book.authenticate(token, NOW)
+            assert book.authorise(who, product=REQUEST.product, action="score", now=NOW).scenario == scenario
+        known = first.state()
+        assert first.state() is known
+        Writer(settings, APPROVER, NOW).take_step(scenario, "suspend", reason="complaint")
+        for book in (first, second):
+            who = book.authenticate(token, NOW)
+            with pytest.raises(AccessRefused, match="is suspended since"):
+                book.authorise(who, product=REQUEST.product, action="score", now=NOW)
+        Writer(settings, APPLICANT, NOW).revoke_key(token.split("_")[1], reason="lost")
+        assert not any(lets_in(book, token) for book in (first, second))
+        assert not (settings.ledger_dir / "access.db").exists()
+        first.close()
+        second.close()
 
 
 def test_local_access_is_made_once_and_made_good(tmp_path: Path) -> None:
