@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -24,6 +25,7 @@ import pyarrow.parquet as pq
 from features.directory import COLUMNS, Directory, directory_of
 from features.pseudonyms import ROW_ID, Forwarder
 from features.snapshot import read_snapshot
+from features.views import published
 from features.warehouse import LOCK, STAGING, DeliveryManifest, Warehouse
 from registry.errors import ConfigurationError, IntegrityError, NotFound
 from registry.generation import RETIRED, current_epoch, data_dir, retire, switch, sync_folder
@@ -127,14 +129,10 @@ def prune_generations(settings: Settings, *, dry_run: bool = False) -> list[Path
         If the feature tables or the online store still hold pseudonyms of an earlier epoch.
     """
     epoch = current_epoch(settings.home)
-    for folder in (settings.feature_dir, settings.feast_dir):
-        try:
-            held = read_snapshot(folder).pseudonym_epoch
-        except NotFound:
-            continue
+    for place, held in _epochs_in_use(settings):
         if held != epoch:
             raise ConfigurationError(
-                f"{folder.name} holds pseudonyms of epoch {held}, the current one is {epoch}", where=str(folder),
+                f"{place} holds pseudonyms of epoch {held}, the current one is {epoch}",
                 remedy="Run `roadrisk features build`, `apply` and `materialise`, and restart the service, first.",
             )
     folders = [
@@ -148,6 +146,14 @@ def prune_generations(settings: Settings, *, dry_run: bool = False) -> list[Path
         else:
             path.unlink()
     return found
+
+
+def _epochs_in_use(settings: Settings) -> Iterator[tuple[str, int]]:
+    """Yield what holds pseudonyms beside the warehouse, and of which epoch; what was never made holds none."""
+    with suppress(NotFound):
+        yield "the feature folder", read_snapshot(settings.feature_dir).pseudonym_epoch
+    with suppress(NotFound):
+        yield "the online store", published(settings).snapshot.pseudonym_epoch
 
 
 def _warehouse(settings: Settings) -> Warehouse:

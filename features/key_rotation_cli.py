@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from features.pseudonym_cli import pseudonym
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -17,6 +19,9 @@ DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would be done a
 @click.group()
 def keys() -> None:
     """List the pseudonym keys, rotate them, remove what earlier keys left."""
+
+
+keys.add_command(pseudonym)
 
 
 @keys.command("list")

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from datetime import timedelta
 from io import StringIO
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from features.build import TIMESTAMP, label_table
 from features.families.base import FEATURE_TTL_D
 from features.formulas import FORMULA_FAMILIES
+from features.packed.rows import Publication, settled_rows
 from features.product import ProductFeatures
 from features.products import PRODUCT_FEATURES
-from features.snapshot import SNAPSHOT, FeatureSnapshot, read_snapshot, write_snapshot
-from features.views import IDENTITY_VIEW, definitions_digest, feast_objects, open_store, service_of
+from features.snapshot import FeatureSnapshot, read_snapshot
+from features.views import IDENTITY_VIEW, PROJECT, definitions_digest, feast_objects, open_store, service_of
 from registry.errors import DataError, NotFound
 from registry.settings import Settings
 
@@ -22,14 +23,12 @@ if TYPE_CHECKING:
     import feast
     import pandas as pd
 
-DEFINITIONS: Final = "definitions.sha256"
-"""File beside the online store: under which definitions it was loaded."""
-
 
 def apply_store(settings: Settings) -> feast.FeatureStore:
     """Register every entity, view and service with Feast and return the store. Applying again changes nothing."""
     store = open_store(settings)
     store.apply(feast_objects(settings.feature_dir))
+    store.provider.online_store.rows(store.config).close()
     expected = {*PRODUCT_FEATURES}
     met = {service.name for service in store.list_feature_services()}
     if not expected <= met:
@@ -95,8 +94,8 @@ def materialise(
 ) -> FeatureSnapshot:
     """Load the newest rows of every view into the online store. Running it again changes nothing.
 
-    Rows that the store holds already are not written again, unless the features have been defined or built anew since. What
-    the store holds is put beside it last, whatever is built afterwards.
+    Rows that the store holds already are not written again, unless the features have been defined or built anew since. Until
+    every view is loaded the store answers as before; then it holds the whole build at once.
 
     Parameters
     ----------
@@ -114,10 +113,26 @@ def materialise(
     DataError
         If the store holds a newer snapshot than the one built.
     """
-    from datetime import timedelta
+    snapshot, definitions = read_snapshot(settings.feature_dir), definitions_digest()
+    held = _held(settings)
+    _refuse_older(snapshot, held)
+    store = open_store(settings, rewrite=full or not _continues(snapshot, definitions, held))
+    rows = store.provider.online_store.rows(store.config)
+    rows.begin()
+    try:
+        _load(store, snapshot, progress)
+        rows.publish(snapshot, definitions)
+    except BaseException:
+        rows.abandon()
+        raise
+    finally:
+        rows.close()
+    if progress is not None:
+        progress("done", 1.0)
+    return snapshot
 
-    snapshot = read_snapshot(settings.feature_dir)
-    store = open_store(settings, rewrite=full or not _continues(snapshot, settings.feast_dir))
+
+def _load(store: feast.FeatureStore, snapshot: FeatureSnapshot, progress: Callable[[str, float], None] | None) -> None:
     views = [*dict.fromkeys(family for product in PRODUCT_FEATURES.values() for family in product.families)]
     views.append(IDENTITY_VIEW)
     for position, view in enumerate(views):
@@ -131,26 +146,29 @@ def materialise(
         # Feast prints its own progress on standard output, where results belong.
         with redirect_stdout(StringIO()):
             store.materialize(begin, snapshot.as_of_time, feature_views=[view])
-    write_snapshot(snapshot, settings.feast_dir)
-    (settings.feast_dir / DEFINITIONS).write_text(definitions_digest() + "\n")
-    if progress is not None:
-        progress("done", 1.0)
-    return snapshot
 
 
-def _continues(snapshot: FeatureSnapshot, feast_dir: Path) -> bool:
-    """Return whether the rows that the store holds are still right, so that only others need to be written."""
-    if not (feast_dir / SNAPSHOT).is_file():
-        return False
-    held = read_snapshot(feast_dir)
-    if held.as_of_time > snapshot.as_of_time:
+def _held(settings: Settings) -> Publication | None:
+    rows = settled_rows(settings, PROJECT)
+    try:
+        return rows.published()
+    finally:
+        rows.close()
+
+
+def _refuse_older(snapshot: FeatureSnapshot, held: Publication | None) -> None:
+    if held is not None and held.snapshot.as_of_time > snapshot.as_of_time:
         raise DataError(
-            f"the online store holds {held.as_of}, the newest build is of {snapshot.as_of}", where=str(feast_dir),
-            remedy="Build from all deliveries, or move the folder away and run `roadrisk features apply` to begin anew.",
+            f"the online store holds {held.snapshot.as_of}, the newest build is of {snapshot.as_of}",
+            remedy="Build from all deliveries, or empty the store and run `roadrisk features apply` to begin anew.",
         )
-    definitions = feast_dir / DEFINITIONS
-    same = definitions.is_file() and definitions.read_text().strip() == definitions_digest()
-    return same and (held.digest == snapshot.digest or held.as_of_time < snapshot.as_of_time)
+
+
+def _continues(snapshot: FeatureSnapshot, definitions: str, held: Publication | None) -> bool:
+    """Return whether the rows that the store holds are still right, so that only others need to be written."""
+    if held is None or held.definitions != definitions:
+        return False
+    return held.snapshot.digest == snapshot.digest or held.snapshot.as_of_time < snapshot.as_of_time
 
 
 def _thinned(labels: pd.DataFrame, max_rows: int, ids: list[str]) -> pd.DataFrame:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from registry.errors import NotFound
 
@@ -47,6 +48,12 @@ class FeatureSnapshot:
     simulated: bool
     pseudonym_epoch: int = 1
 
+    @classmethod
+    def from_content(cls, content: Mapping[str, Any]) -> FeatureSnapshot:
+        """Return the record that a JSON object tells."""
+        tables = {name: (rows, digest) for name, (rows, digest) in content["tables"].items()}
+        return cls(**{**content, "cutoffs": tuple(content["cutoffs"]), "tables": tables})
+
     @property
     def as_of_time(self) -> datetime:
         """The newest cut-off as a time."""
@@ -54,30 +61,27 @@ class FeatureSnapshot:
 
 
 def write_snapshot(snapshot: FeatureSnapshot, folder: Path) -> None:
-    """Write the record into the folder of the tables or of the online store; what lies there counts from then on."""
+    """Write the record into the folder of the tables; what lies there counts from then on."""
     draft = folder / f".{SNAPSHOT}"
     draft.write_text(json.dumps(asdict(snapshot), ensure_ascii=False, sort_keys=True, indent=1))
     draft.replace(folder / SNAPSHOT)
 
 
 def read_snapshot(folder: Path) -> FeatureSnapshot:
-    """Return the record of the newest build in a feature folder, or of the one that an online store holds.
+    """Return the record of the newest build in a feature folder; that of the online store lies in the store.
 
     Raises
     ------
     NotFound
-        If no build has been finished, or no store filled.
+        If no build has been finished.
     """
     path = folder / SNAPSHOT
     if not path.is_file():
         raise NotFound(
             "no feature snapshot", where=str(path),
-            remedy="Run `roadrisk features build`; for the online store also `apply` and `materialise`.",
+            remedy="Run `roadrisk features build`.",
         )
-    content = json.loads(path.read_text())
-    content["cutoffs"] = tuple(content["cutoffs"])
-    content["tables"] = {name: (rows, digest) for name, (rows, digest) in content["tables"].items()}
-    return FeatureSnapshot(**content)
+    return FeatureSnapshot.from_content(json.loads(path.read_text()))
 
 
 def counts_by_wall(clock: str, *, simulated: bool) -> bool:

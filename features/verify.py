@@ -16,8 +16,7 @@ from features.build import TIMESTAMP
 from features.families import FAMILIES
 from features.product import ProductFeatures
 from features.products import PRODUCT_FEATURES
-from features.snapshot import read_snapshot
-from features.views import open_store, service_of
+from features.views import open_store, published, service_of
 from registry.entities import ENTERPRISE, Entity
 from registry.settings import Settings
 
@@ -101,7 +100,7 @@ def verify_online(
     NotFound
         If the store has never been filled.
     """
-    as_of, store = read_snapshot(settings.feast_dir).as_of_time, open_store(settings)
+    as_of, store = published(settings).snapshot.as_of_time, open_store(settings)
     found: dict[str, Comparison] = {}
     chosen = list(products or PRODUCT_FEATURES)
     for position, product_id in enumerate(chosen):

@@ -17,7 +17,9 @@ from features.families import FAMILIES, Family
 from features.families.base import FEATURE_TTL_D
 from features.feast_door import import_feast
 from features.formulas import FORMULA_FAMILIES
-from features.pit import ENGINE_TYPE, ONLINE_TYPE, STORE_TYPE
+from features.packed import PACKED_TYPE
+from features.packed.rows import ONLINE_FILE, Publication, publication_of, settled_rows
+from features.pit import ENGINE_TYPE, STORE_TYPE
 from features.products import PRODUCT_FEATURES
 from registry.entities import ENTERPRISE, VEHICLE, Entity
 from registry.errors import NotFound
@@ -53,7 +55,7 @@ def feast_objects(feature_dir: Path) -> list[Any]:
 
 
 def open_store(settings: Settings, *, rewrite: bool = False) -> feast.FeatureStore:
-    """Return the feature store on local files: SQL registry and online store on SQLite, Parquet offline.
+    """Return the feature store: SQL registry on SQLite, Parquet offline, online rows in SQLite or where the settings say.
 
     Parameters
     ----------
@@ -79,13 +81,33 @@ def open_store(settings: Settings, *, rewrite: bool = False) -> feast.FeatureSto
             "serve_features_while_materializing": True,
             "cache_ttl_seconds": 3600,
         },
-        online_store={"type": ONLINE_TYPE, "path": str(folder / "online.db"), "rewrite": rewrite},
+        online_store={
+            "type": PACKED_TYPE, "path": str(folder / ONLINE_FILE), "url": settings.online_url, "rewrite": rewrite,
+            "timeout_s": settings.store_timeout_s,
+        },
         offline_store={"type": STORE_TYPE},
         batch_engine={"type": ENGINE_TYPE},
         entity_key_serialization_version=3,
         repo_path=folder,
     )
     return feast.FeatureStore(config=config)
+
+
+def published(settings: Settings) -> Publication:
+    """Return what the online store holds.
+
+    Raises
+    ------
+    NotFound
+        If the store has never been filled.
+    ServiceUnavailable
+        If it does not answer.
+    """
+    rows = settled_rows(settings, PROJECT)
+    try:
+        return publication_of(rows)
+    finally:
+        rows.close()
 
 
 def service_of(store: feast.FeatureStore, product_id: str) -> feast.FeatureService:

@@ -224,6 +224,7 @@ class Manifest(_Strict):
     lines: tuple[Line, ...] = ()
     band: Band | None = None
     service: Service | None = None
+    explained_by: str = "pred_contrib"
 
     @property
     def scale(self) -> ScoreScale:

@@ -104,6 +104,11 @@ class DecisionLedger:
         chain = open_ledger(settings, TABLE, indexed=INDEXED)
         return cls(chain, wrap_key, answers_kept=timedelta(hours=settings.idempotency_h))
 
+    @property
+    def chain(self) -> ChainLedger:
+        """Return the chained ledger beneath."""
+        return self._chain
+
     def record(self, decision: Decision, *, beside: Beside | None = None) -> Entry:
         """Keep a decision durably, with what stands beside it or not at all.
 

@@ -19,6 +19,7 @@ from registry.bundle import ScoreBundle, parse_bundle, read_files
 from registry.encoding import Encoder, Matrix, Value
 from registry.errors import BundleRefused
 from registry.signing import verify_files
+from registry.treeshap.engines import ExactBoosters
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,6 +80,10 @@ class Scorer:
         self._boosters = [
             lightgbm.Booster(model_str=bundle.booster_text(component.name)) for component in self.manifest.components
         ]
+        self._exact = ExactBoosters(
+            [bundle.booster_text(component.name) for component in self.manifest.components], self._boosters,
+            engine=self.manifest.explained_by, threads=threads,
+        )
         self._encoder = Encoder(self.manifest.features)
         self._check_golden()
 
@@ -111,8 +116,23 @@ class Scorer:
         scale = self.manifest.scale
         return np.array([p + scale.clamp(p) for p in map(scale.points, self.margin(matrix).tolist())])
 
-    def explain(self, matrix: Matrix) -> Explanation:
-        """Return the exact decomposition of each row: LightGBM's own path-dependent TreeSHAP, scaled to points.
+    @property
+    def engine(self) -> str:
+        """What computes contributions unless another engine is asked for, as the bundle says."""
+        return self._exact.engine
+
+    def explain(self, matrix: Matrix, *, engine: str | None = None) -> Explanation:
+        """Return the exact decomposition of each row: path-dependent TreeSHAP, scaled to points.
+
+        Parameters
+        ----------
+        engine
+            Whose arithmetic to use, as a record names it; by default `engine`. They agree to 1e-12 and not to the last bit.
+
+        Raises
+        ------
+        BundleRefused
+            If this version does not have the engine.
 
         References
         ----------
@@ -120,11 +140,8 @@ class Scorer:
         """
         scale, components = self.manifest.scale, self.manifest.components
         bases, parts = [], []
-        for component, booster in zip(components, self._boosters, strict=True):
-            values = np.asarray(booster.predict(matrix, pred_contrib=True, num_threads=self._threads))
-            parts.append(values[:, :-1] * component.slope)
-            # The expected value is one number; an empty matrix has none to show.
-            expected = float(values[0, -1]) if len(values) else 0.0
+        for component, (expected, values) in zip(components, self._exact.contributions(matrix, engine), strict=True):
+            parts.append(values * component.slope)
             bases.append(expected * component.slope + component.intercept)
         component_base, component_parts = np.array(bases), np.stack(parts, axis=1)
         weights = self._weights()

@@ -77,9 +77,9 @@ def check_start(settings: Settings) -> dict[str, LiveModel]:
     os.environ[PROVED_VARIABLE] = ",".join(sorted(model.digest for model in models.values()))
     DecisionLedger.open(settings).close()
     if _needs_store(models):
-        from features.snapshot import read_snapshot
+        from features.views import published
 
-        read_snapshot(settings.feast_dir)
+        published(settings)
     return models
 
 
@@ -121,9 +121,9 @@ def _epoch(settings: Settings, models: LiveModels) -> int:
     """Return the epoch of the pseudonyms that decisions will hold: the online store may lag behind the warehouse."""
     if not _needs_store(models.live):
         return settings.pseudonym_epoch
-    from features.snapshot import read_snapshot
+    from features.views import published
 
-    return read_snapshot(settings.feast_dir).pseudonym_epoch
+    return published(settings).snapshot.pseudonym_epoch
 
 
 def _needs_store(names: Iterable[str]) -> bool:

@@ -25,6 +25,7 @@ from registry.codes import CODE_LISTS
 from registry.encoding import OTHER_CODE, Matrix
 from registry.errors import TrainingError
 from registry.scale import POINTS_MAX, POINTS_MIN, ScoreScale
+from registry.treeshap.engines import engine_for
 from training.fit import FittedComponent, FittedScore
 from training.matrix import outcome
 from training.splits import TEST, TRAIN, VALID
@@ -76,6 +77,7 @@ def _manifest(fitted: FittedScore, snapshot: str, data_cut: str | None) -> Manif
         ),
         provenance=_provenance(fitted, snapshot, data_cut or max(train_window[1], _window(fitted, VALID)[1])),
         lines=tuple(_line(fitted, line) for line in task.lines), band=task.band, service=task.service,
+        explained_by=engine_for(component.text for component in fitted.components),
     )
 
 

@@ -8,5 +8,4 @@ from __future__ import annotations
 from typing import Final
 
 STORE_TYPE: Final = "features.pit.store.PointInTimeOfflineStore"
-ONLINE_TYPE: Final = "features.pit.loading.OrderedSqliteOnlineStore"
 ENGINE_TYPE: Final = "features.pit.loading.ColumnEngine"

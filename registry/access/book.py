@@ -102,18 +102,18 @@ class AccessBook:
             If something is lacking; the message says what.
         """
         return grant_for(
-            self.state(), self.rules, caller, product=product, action=action, now=now, scenario=scenario
+            self.state(just_asked=True), self.rules, caller, product=product, action=action, now=now, scenario=scenario
         )
 
-    def state(self) -> AccessState:
-        """Return what the ledger says at this moment.
+    def state(self, *, just_asked: bool = False) -> AccessState:
+        """Return what the ledger says at this moment, or said a moment ago where this call has just asked.
 
         Raises
         ------
         IntegrityError
             If it does not verify.
         """
-        stamp, read = self._watch.stamp(), self._read
+        stamp, read = self._watch.stamp(just_asked=just_asked), self._read
         if read is not None and read[0] == stamp:
             return read[1]
         with self._lock:

@@ -99,7 +99,7 @@ def _told(entries: list[Entry]) -> list[dict[str, Any]]:
     told = []
     for entry in entries:
         line = entry.payload
-        about = str(line.get("id", line.get("product", "")))
+        about = str(line.get("id", f"{line.get('consumer')} {line.get('product')}"))
         owner = str(line.get("consumer") or owners.get(about) or about)
         owners.setdefault(about, owner)
         told.append({

@@ -37,7 +37,8 @@ OUTCOMES: Final[dict[Outcome, tuple[str, str]]] = {
     "withdrawn": ("撤销", "the decision is taken back"),
 }
 """[A]"""
-_ALNUM: Final = re.compile(r"[0-9A-Za-z]{17,18}")
+_SCORE_ID: Final = re.compile(r"[0-9A-Za-z_-]{0,64}")
+_ALNUM: Final = re.compile(r"(?<![0-9A-Za-z])[0-9A-Za-z]{17,18}(?![0-9A-Za-z])")
 _PLATE: Final = re.compile(r"[一-鿿][A-Za-z][·•.\-\s]?[A-Za-z0-9]{4,5}[A-Za-z0-9挂学警港澳]")
 _PHONE: Final = re.compile(r"(?<!\d)1[3-9]\d{9}(?!\d)")
 
@@ -118,7 +119,9 @@ def payload_of(duty: Duty) -> dict[str, Any]:
     fields = asdict(duty)
     _check_choice(duty)
     for name, value in fields.items():
-        if isinstance(value, str):
+        if name == "successor":
+            _check_id(value)
+        elif isinstance(value, str):
             _check_text(name, value, required=name in {"version", "channel", "ground", "reviewer", "outcome", "reason"})
     return {"duty": duty.kind, **fields}
 
@@ -181,10 +184,10 @@ def identifies(text: str) -> bool:
         return True
     if any(valid_plate(normalise_plate(found)) for found in _PLATE.findall(text)):
         return True
+    # Seventeen digits are rather the number of a case than a VIN.
     return any(
-        check(part)
-        for found in _ALNUM.findall(text.upper()) for part in (found, found[:17])
-        for check in (valid_vin, valid_uscc, valid_id_card)
+        (valid_vin(found) and not found.isdigit()) or valid_uscc(found) or valid_id_card(found)
+        for found in _ALNUM.findall(text.upper())
     )
 
 
@@ -197,6 +200,11 @@ def _check_choice(duty: Duty) -> None:
         )
     if isinstance(duty, ReviewResult) and duty.outcome == "corrected" and not duty.successor:
         raise InvalidRequest("a corrected decision has a successor", where="successor", remedy="Name its score id.")
+
+
+def _check_id(value: str) -> None:
+    if not _SCORE_ID.fullmatch(value):
+        raise InvalidRequest("the successor is no score id", where="successor", remedy="Give the id of a score.")
 
 
 def _check_text(name: str, value: str, *, required: bool) -> None:

@@ -121,7 +121,7 @@ def _record(score_id: str, duty: Duty, by: str, dry_run: bool, as_json: bool) ->
             return
         made = record(ledger, score_id, duty, by=by, at=now())
     row = _row(score_id, made, waits=isinstance(duty, Objection | HumanReview))
-    until = f" It is answered until {row['due']}." if row["due"] else ""
+    until = f" A person answers it by {row['due']}." if row["due"] else ""
     emit({"dry_run": False, **row}, as_json, lambda _: f"Recorded {duty.kind} as number {made.n} of {score_id}.{until}")
 
 

@@ -233,7 +233,7 @@ def _hand_over(made: IssuedKey, key_file: Path | None, dry_run: bool, as_json: b
         return
     if key_file is not None:
         write_token(key_file, made.token)
-    told = f"its token lies in {key_file}" if key_file else f"its token is shown this once:\n{made.token.text}\n"
+    told = f"its token lies in {key_file}." if key_file else f"its token is shown this once:\n{made.token.text}\n"
     fields = {"key_id": made.key_id, "token": None if key_file else made.token.text, "file": key_file}
     emit(shown | fields, as_json, lambda _: f"Issued key {made.key_id} for {made.consumer}; {told}{note}")
 

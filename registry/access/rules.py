@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from registry.settings import Settings
 
 ANY_PRODUCT: Final = "*"
+ASSUMED: Final = "[A]"
 
 
 class _Rule(BaseModel):
@@ -41,6 +42,8 @@ class AccessRules(_Rule):
         Role -> token bucket per consumer and product. [A]
     prices
         Product, or ``*`` for every other -> kind of call -> yuan per call of a paid scenario; what is not named costs nothing. [A]
+    price_source
+        Where the prices come from: shown beside each of them. ``[A]`` for the placeholders of this program.
     publicly_free
         Whether scenarios of the charge class ``public`` cost nothing. Plan, section 4 (4) 7. [F1]
     min_cell
@@ -57,6 +60,7 @@ class AccessRules(_Rule):
 
     rates: dict[str, Rate] = Field(default_factory=lambda: dict(RATES))
     prices: dict[str, dict[str, Decimal]] = Field(default_factory=lambda: dict(PRICES))
+    price_source: str = ASSUMED
     publicly_free: bool = True
     min_cell: int = Field(default=10, ge=2)
     operation_start: date | None = None

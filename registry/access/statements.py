@@ -72,6 +72,8 @@ class Disclosure:
         By product that was used.
     charges
         Product or ``*`` -> kind of call -> yuan.
+    price_source
+        Where they come from.
     data_products, resources
         Names of the products of Annex 2 and of the authorised resources of Annex 1.
     """
@@ -80,6 +82,7 @@ class Disclosure:
     min_consumers: int
     products: tuple[Disclosed, ...]
     charges: dict[str, dict[str, Decimal]]
+    price_source: str
     data_products: tuple[str, ...]
     resources: tuple[str, ...]
 
@@ -117,7 +120,8 @@ def disclosure(state: AccessState, rules: AccessRules, usage: Iterable[Count], m
     return Disclosure(
         month=month, min_consumers=rules.min_cell,
         products=tuple(_disclosed(product, lines[product], rules.min_cell) for product in sorted(lines)),
-        charges=rules.prices, data_products=tuple(product.zh for product in DATA_PRODUCTS.values()),
+        charges=rules.prices, price_source=rules.price_source,
+        data_products=tuple(product.zh for product in DATA_PRODUCTS.values()),
         resources=tuple(resource.zh for resource in ANNEX_RESOURCES),
     )
 
@@ -146,7 +150,7 @@ def _charged(state: AccessState, rules: AccessRules, one: Count) -> Charged:
     charge: ChargeClass = scenario.request.charge if scenario else "public"
     free = charge == "public" and rules.publicly_free
     price = Decimal(0) if free else rules.price_of(one.product, one.kind)
-    rule = "public: free of charge" if free else f"{price} yuan per {one.kind} [A]"
+    rule = "public: free of charge" if free else f"{price} yuan per {one.kind} {rules.price_source}"
     return Charged(
         product=one.product, scenario=one.scenario, kind=one.kind, charge=charge, calls=one.n, price=price,
         amount=(price * one.n).quantize(CENT, ROUND_HALF_UP), rule=rule,

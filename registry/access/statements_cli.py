@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from registry.ledger_beside import Count
 
+ASSUMED: Final = "[A]"
+_PLACEHOLDER: Final = " [A]: a placeholder of this program, no published charge."
 month_option = click.option("--month", help="Month in Shanghai, as 2026-07; the last one that is over by default.")
 
 
@@ -38,7 +40,7 @@ def statement(consumer: str, month: str | None, as_json: bool) -> None:
         lines = [(one.product, one.scenario, one.kind, one.calls, one.amount, one.rule) for one in found.lines]
         title = f"{found.zh} ({found.en}), {found.month}"
         drawn = table(("product", "scenario", "kind", "calls", "yuan", "rule"), lines, title=title)
-        return Group(drawn, f"Total: {found.total} yuan. [A]: a placeholder of this installation, no published charge.")
+        return Group(drawn, f"Total: {found.total} yuan.{_PLACEHOLDER * any(ASSUMED in one.rule for one in found.lines)}")
 
     emit(machine(found), as_json, render)
 
@@ -60,12 +62,12 @@ def disclosure(month: str | None, as_json: bool) -> None:
     found = made_of(state_now(), access_rules(settings), _usage(None, month), month)
 
     def render(_: object) -> RenderableType:
-        few = f"<{found.min_consumers}"
+        few, kept = f"<{found.min_consumers}", "withheld"
         used = table(("product", "", "consumers", "calls", "yuan"), [
-            (one.product, one.zh, *(few if value is None else value for value in (one.consumers, one.calls, one.fees)))
-            for one in found.products
+            (one.product, one.zh, few if one.consumers is None else one.consumers, kept if one.calls is None else one.calls,
+             kept if one.fees is None else one.fees) for one in found.products
         ], title=f"usage in {found.month}")
-        charges = table(("product", "kind", "yuan per call [A]"), [
+        charges = table(("product", "kind", f"yuan per call {found.price_source}"), [
             (product, kind, price) for product, prices in found.charges.items() for kind, price in prices.items()
         ], title="charges")
         return Group(used, charges, f"{len(found.resources)} resources of Annex 1, {len(found.data_products)} products of Annex 2.")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -57,8 +59,10 @@ class ExactForest:
         # The kernel lets go of the interpreter's lock, so plain threads share the rows.
         with ThreadPoolExecutor(parts) as pool:
             tasks = [
-                pool.submit(explain_rows, *self._arrays, rows[a:b], out[a:b], raw[a:b], self._most_nodes, self._most_t)
-                for a, b in zip(edges, edges[1:], strict=False)
+                pool.submit(
+                    partial(explain_rows, *self._arrays), rows[a:b], out[a:b], raw[a:b], self._most_nodes, self._most_t
+                )
+                for a, b in pairwise(edges)
             ]
             for task in tasks:
                 task.result()

@@ -43,7 +43,7 @@ def goes_left(value, threshold, decision, bitsets, first_word, n_words):  # type
 
 
 @_compiled
-def explain_rows(  # type: ignore[no-untyped-def]  # noqa: PLR0913 - arrays of `paths.Paths`, which numba takes one by one
+def explain_rows(  # type: ignore[no-untyped-def]  # noqa: C901 - calls between loops would cost more than the work in them
     start, nodes, first_t, first_table, parent, is_left, edge_feature, share, earlier, first_again, split_feature,
     threshold, decision, first_word, n_words, value, straight, again_factor, again_coefficient, t, weight, bitsets,
     rows, out, raw, most_nodes, most_t,

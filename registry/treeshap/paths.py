@@ -28,6 +28,7 @@ import numpy.typing as npt
 
 from registry.treeshap.forest import Floats, Forest, Tree
 
+TABLES: Final = ("straight", "again_factor", "again_coefficient")
 CASES: Final = 2
 """Of an edge whose feature was split before: still passing, passing until now. Not passing before: no coefficient is left."""
 
@@ -41,8 +42,8 @@ class Paths:
     start
         (n_trees + 1,) first node of each tree.
     nodes
-        (n_trees,) quadrature nodes of each tree; `first_t` where they begin in `t`, `weight`; `first_table` where the tree's part of
-        `straight` begins.
+        (n_trees,) quadrature nodes of each tree; `first_t` where they begin in `t` and `weight`, `first_table` where the
+        tree's part of `straight` begins.
     parent, is_left, edge_feature, share
         (n_nodes,) of the edge that leads to a node: parent, side, feature of the split, share z of training rows.
     earlier
@@ -52,7 +53,8 @@ class Paths:
     value
         (n_nodes,) value of a leaf.
     straight
-        w (1 - z) / (t + z (1 - t)) per node and quadrature node: coefficient of an edge that the row passes, without an earlier one.
+        w (1 - z) / (t + z (1 - t)) per node and quadrature node: coefficient of an edge that the row passes and that has no
+        earlier one.
     again
         Factor and coefficient per slot, case and quadrature node, for edges with an earlier one; `first_again` by slot.
     t, weight
@@ -133,10 +135,9 @@ def prepare(forest: Forest) -> Paths:
 def _paths(forest: Forest, parts: dict[str, list[Any]], start: list[int], expected: float) -> Paths:
     most_t = max(parts["nodes"], default=1)
     first_t, t, weight = _quadratures(most_t)
-    joined = {name: np.concatenate(parts[name]) if parts[name] else np.zeros(0)
-              for name in ("straight", "again_factor", "again_coefficient")}
+    joined = {name: np.concatenate(parts[name]) if parts[name] else np.zeros(0) for name in TABLES}
     bitsets = [tree.bitsets for tree in forest.trees]
-    as_int32 = {name: np.array(parts[name], dtype=np.int32) for name in (
+    as_int32: dict[str, Any] = {name: np.array(parts[name], dtype=np.int32) for name in (
         "parent", "edge_feature", "earlier", "split_feature", "first_word", "n_words", "nodes",
     )}
     return Paths(
@@ -146,7 +147,8 @@ def _paths(forest: Forest, parts: dict[str, list[Any]], start: list[int], expect
         share=np.array(parts["share"], dtype=np.float64), threshold=np.array(parts["threshold"], dtype=np.float64),
         value=np.array(parts["value"], dtype=np.float64), t=t, weight=weight,
         bitsets=np.concatenate(bitsets) if bitsets else np.zeros(0, dtype=np.uint32), expected=expected,
-        most_nodes=int(np.max(np.diff(start), initial=1)), most_t=most_t, **as_int32, **joined,
+        most_nodes=int(np.max(np.diff(start), initial=1)), most_t=most_t, **as_int32,
+        straight=joined["straight"], again_factor=joined["again_factor"], again_coefficient=joined["again_coefficient"],
     )
 
 
@@ -178,7 +180,9 @@ def _tables(walked: _Walked, quadrature: int) -> tuple[Floats, list[int], Floats
     share = np.array(walked.share)[:, None]
     passing = t + share * (1.0 - t)
     straight = weight * (1.0 - share) / passing
-    slots, factors, coefficients = [], [], []
+    slots: list[int] = []
+    factors: list[Floats] = []
+    coefficients: list[Floats] = []
     for place, earlier in enumerate(walked.earlier):
         if earlier < 0:
             slots.append(-1)
@@ -216,9 +220,11 @@ def _expected(tree: Tree) -> float:
 
 
 def _quadratures(most: int) -> tuple[dict[int, int], Floats, Floats]:
-    first, t, weight = {}, [], []
+    first: dict[int, int] = {}
+    t: list[Floats] = []
+    weight: list[Floats] = []
     for n in range(1, most + 1):
-        first[n] = sum(map(len, t))
+        first[n] = sum(len(part) for part in t)
         nodes, weights = _gauss(n)
         t.append(nodes)
         weight.append(weights)

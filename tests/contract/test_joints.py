@@ -19,6 +19,7 @@ from registry.feature_spec import Feature
 from registry.models import ModelRegistry, ModelVersion
 from registry.scorer import Scorer, load_scorer
 from registry.settings import Settings
+from registry.treeshap.engines import PRED_CONTRIB
 from tests.lib.bundles import tiny_bundle, tiny_rows, write_signed
 
 # shap, when imported, colours its pictures in a way that matplotlib is going to deprecate.
@@ -140,12 +141,13 @@ def test_contributions_are_those_of_shap(product: str, rows: list[dict[str, Any]
 
     scorer = Scorer(tiny_bundle(product))
     matrix, _ = scorer.encode(rows)
-    explanation = scorer.explain(matrix)
+    explanation, theirs = scorer.explain(matrix), scorer.explain(matrix, engine=PRED_CONTRIB)
     for k, component in enumerate(scorer.manifest.components):
         booster = lightgbm.Booster(model_str=scorer.bundle.booster_text(component.name))
         explainer = shap.TreeExplainer(booster, feature_perturbation="tree_path_dependent")
-        ours = explanation.component_contributions[:, k]
-        assert (explainer(matrix).values * component.slope == ours).all()  # noqa: PD011 - shap's, not pandas'
+        ours, lightgbms = explanation.component_contributions[:, k], theirs.component_contributions[:, k]
+        assert (explainer(matrix).values * component.slope == lightgbms).all()  # noqa: PD011 - shap's, not pandas'
+        np.testing.assert_allclose(ours, lightgbms, rtol=0, atol=1e-12)
         # For LightGBM, TreeExplainer calls `pred_contrib` itself; told to take its own trees, it computes on its own.
         explainer.model.model_type = "internal"
         independent = explainer.shap_values(matrix, check_additivity=False)

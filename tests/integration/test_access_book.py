@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from registry.access.local import LOCAL_KEY, init_local, local_token
 from registry.access.parties import Quota
 from registry.access.terms import Term
 from registry.access.tokens import Token, read_token
+from registry.chain import ChainLedger, Entry
 from registry.errors import (
     AccessRefused,
     ConfigurationError,
@@ -28,10 +30,12 @@ from registry.errors import (
     NotFound,
     Unauthenticated,
 )
+from registry.model_ledgers import ACCESS, writing
 from registry.products import PRODUCTS
 from registry.settings import Settings
 from registry.signing import API_PEPPER
 from tests.lib.access import APPLICANT, APPROVER, NOW, REQUEST, TERM, activate, add_consumer, installation, token_of
+from tests.lib.postgresql import DRIVER, INSTALLED, postgresql
 from tests.lib.processes import environment_of
 
 REFUSED = "no API key that is known and valid"
@@ -252,6 +256,33 @@ def test_two_writers_do_not_both_win(settings: Settings) -> None:
     assert sorted(outcomes) == ["done", *["refused"] * 5]
 
 
+def test_a_line_written_on_what_did_not_hold_any_more_is_void(settings: Settings) -> None:
+    token = token_of(settings)
+    book = AccessBook.open(settings)
+    before = book.state()
+    with writing(settings, ACCESS) as ledger:
+        # As another machine does that shares the database but not the lock of this one.
+        line = {"kind": "key_revoked", "id": token.split("_")[1], "reason": "late", "by": APPLICANT}
+        ledger.append(line | {"after": before.seq - 1}, at=NOW)
+    assert lets_in(book, token)
+    assert book.state().seq == before.seq + 1
+    Writer(settings, APPLICANT, NOW).revoke_key(token.split("_")[1], reason="in time")
+    assert not lets_in(book, token)
+
+
+def test_a_writer_that_was_overtaken_says_so(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    token, append = token_of(settings), ChainLedger.append
+
+    def overtaken(ledger: ChainLedger, payload: Mapping[str, object], *, at: datetime) -> Entry:
+        append(ledger, {"kind": "key_revoked", "id": "x", "reason": "", "by": "x", "after": -1}, at=at)
+        return append(ledger, payload, at=at)
+
+    monkeypatch.setattr(ChainLedger, "append", overtaken)
+    with pytest.raises(Conflict, match="somebody else changed the access ledger at the same moment"):
+        Writer(settings, APPLICANT, NOW).revoke_key(token.split("_")[1], reason="lost")
+    assert lets_in(AccessBook.open(settings), token)
+
+
 def test_a_dry_run_checks_and_writes_nothing(settings: Settings) -> None:
     before = AccessBook.open(settings).state().seq
     dry = Writer(settings, APPLICANT, NOW, dry_run=True)
@@ -278,6 +309,31 @@ def test_a_scenario_lies_inside_the_authorised_operation(settings: Settings, tmp
     beyond = replace(REQUEST, term=Term(TERM.start.replace(day=3), TERM.end.replace(day=1)))
     with pytest.raises(InvalidRequest, match="is not inside the authorised operation, 2026-07-04 to 2029-07-03"):
         Writer(inside, APPLICANT, NOW).apply_for(beyond)
+
+
+@pytest.mark.skipif(not (INSTALLED and DRIVER), reason="PostgreSQL or its driver is not installed")
+def test_on_a_database_server_a_change_bites_as_soon(tmp_path: Path) -> None:
+    with postgresql() as address:
+        settings = installation(tmp_path).model_copy(update={"ledger_url": address})
+        first, second = AccessBook.open(settings), AccessBook.open(settings)
+        assert not lets_in(first, Token("0" * 12, "A" * 43).text)
+        add_consumer(settings)
+        scenario, token = activate(settings), token_of(settings)
+        for book in (first, second):
+            who = book.authenticate(token, NOW)
+            assert book.authorise(who, product=REQUEST.product, action="score", now=NOW).scenario == scenario
+        known = first.state()
+        assert first.state() is known
+        Writer(settings, APPROVER, NOW).take_step(scenario, "suspend", reason="complaint")
+        for book in (first, second):
+            who = book.authenticate(token, NOW)
+            with pytest.raises(AccessRefused, match="is suspended since"):
+                book.authorise(who, product=REQUEST.product, action="score", now=NOW)
+        Writer(settings, APPLICANT, NOW).revoke_key(token.split("_")[1], reason="lost")
+        assert not any(lets_in(book, token) for book in (first, second))
+        assert not (settings.ledger_dir / "access.db").exists()
+        first.close()
+        second.close()
 
 
 def test_local_access_is_made_once_and_made_good(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from features.correction_report import withdrawals
 from features.landing import ingest_inbox
 from features.online import OnlineStore
 from features.retrieval import apply_store, materialise
-from features.snapshot import read_snapshot
+from features.views import published
 from features.warehouse import Warehouse
 from registry.decisions import Decision, DecisionLedger
 from registry.entities import ENTERPRISE
@@ -64,7 +64,7 @@ def home(tiny: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[H
     folder = tmp_path_factory.mktemp("corrections") / "home"
     shutil.copytree(tiny.home, folder)
     settings = tiny.model_copy(update={"home": folder})
-    as_of = read_snapshot(settings.feast_dir).as_of_time
+    as_of = published(settings).snapshot.as_of_time
     uscc, rows = _operator_with_two_cases(settings, as_of)
     scorer = _scorer(settings, uscc)
     make_live(settings, [scorer.bundle])

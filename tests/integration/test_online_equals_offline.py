@@ -18,10 +18,11 @@ from features.online import OnlineInputs, OnlineStore
 from features.products import PRODUCT_FEATURES
 from features.retrieval import materialise
 from features.snapshot import read_snapshot, write_snapshot
-from features.views import open_store
+from features.views import open_store, published
 from registry.entities import ENTERPRISE, VEHICLE
 from registry.errors import InvalidRequest, NotFound, ServiceUnavailable, UnknownEntity
 from registry.settings import Settings
+from tests.lib.online import republish
 
 THREADS = 8
 
@@ -130,9 +131,8 @@ def copied(tiny: Settings, tmp_path: Path) -> Settings:
 
 def later(settings: Settings, days: float) -> OnlineStore:
     """Return the store as if its snapshot had been taken later and nothing had come since."""
-    snapshot = read_snapshot(settings.feast_dir)
-    moved = (snapshot.as_of_time + timedelta(days=days)).isoformat()
-    write_snapshot(replace(snapshot, as_of=moved), settings.feast_dir)
+    moved = (published(settings).snapshot.as_of_time + timedelta(days=days)).isoformat()
+    republish(settings, as_of=moved)
     return OnlineStore(settings)
 
 
@@ -158,14 +158,16 @@ def test_a_build_that_was_not_loaded_changes_no_answer(copied: Settings, store: 
 
 def test_ready_says_whether_the_store_answers(copied: Settings, store: OnlineStore) -> None:
     store.ready()
+    before = OnlineStore(copied)
+    before.ready()
     (copied.feast_dir / "online.db").unlink()
     with pytest.raises(ServiceUnavailable, match="the feature store does not answer"):
-        OnlineStore(copied).ready()
+        before.ready()
 
 
 def test_a_store_that_was_never_filled_is_not_found(copied: Settings) -> None:
-    (copied.feast_dir / "snapshot.json").unlink()
-    with pytest.raises(NotFound, match=r"no feature snapshot .* `materialise`"):
+    (copied.feast_dir / "online.db").unlink()
+    with pytest.raises(NotFound, match=r"no feature snapshot.* `materialise`"):
         OnlineStore(copied)
 
 

@@ -1,10 +1,9 @@
-"""Loading the online store: the bytes that Feast writes, in the order of events, and only what is new; and what `verify` finds."""
+"""Loading the online store: the values that Feast writes, in the order of events, and only what is new; and what `verify` finds."""
 
 from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
 from contextlib import redirect_stdout
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -16,18 +15,20 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from features.pit import ENGINE_TYPE, ONLINE_TYPE, STORE_TYPE
-from features.retrieval import DEFINITIONS, materialise
+from features.packed import PACKED_TYPE
+from features.pit import ENGINE_TYPE, STORE_TYPE
+from features.retrieval import materialise
 from features.snapshot import read_snapshot, write_snapshot
 from features.verify import verify_online
 from features.verify_command import verify
-from features.views import open_store
+from features.views import open_store, published
 from registry.errors import DataError, NotFound
 from registry.settings import Settings
-from tests.lib.feature_tables import END, KEY, Shape, open_tables, write_weeks
+from tests.lib.feature_tables import END, KEY, Shape, entity_ids, open_tables, write_weeks
+from tests.lib.online import change_rows, republish
 
 SHAPE = Shape(views=1, rows=0, entities=20, features=3)
-OURS = {"offline_store": {"type": STORE_TYPE}, "online_store": {"type": ONLINE_TYPE}, "batch_engine": {"type": ENGINE_TYPE}}
+OURS = {"offline_store": {"type": STORE_TYPE}, "online_store": {"type": PACKED_TYPE}, "batch_engine": {"type": ENGINE_TYPE}}
 TTL = timedelta(days=45)
 
 
@@ -36,9 +37,9 @@ def load(store: Any, end: datetime) -> None:
         store.materialize(end - TTL, end)
 
 
-def held(folder: Path, what: str = "*") -> list[Any]:
-    with sqlite3.connect(folder / "online.db") as connection:
-        return connection.execute(f"SELECT {what} FROM bench_v0 ORDER BY entity_key, feature_name").fetchall()
+def held(store: Any) -> dict[str, list[Any]]:
+    keys = [{KEY: key} for key in (*sorted(entity_ids(SHAPE.entities)), "nobody")]
+    return store.get_online_features(SHAPE.references(), keys).to_dict(include_event_timestamps=True)
 
 
 @pytest.fixture
@@ -57,18 +58,19 @@ def test_the_store_holds_what_feast_would_have_written(folder: Path) -> None:
     for end in (END - timedelta(days=7), END, END):
         load(stock, end)
         load(ours, end)
-        assert len(held(folder / "ours")) == 60
-        assert held(folder / "ours") == held(folder / "stock")
+        met = held(ours)
+        assert met == held(stock)
+        assert len([value for name in SHAPE.names(0) for value in met[name] if value is not None]) > 40
 
 
 def test_an_older_row_never_overwrites_a_newer_one(folder: Path) -> None:
     store = open_tables(SHAPE, folder, "ours", ttl=TTL, stores=OURS)
     load(store, END)
-    newest = held(folder / "ours")
+    newest = held(store)
     load(store, END - timedelta(days=14))
     older = pd.read_parquet(folder / "v0.parquet").iloc[::3].assign(v0_f0=7.0)
     store.write_to_online_store("v0", older)
-    assert held(folder / "ours") == newest
+    assert held(store) == newest
     later = older.assign(event_timestamp=pd.Timestamp(END) + pd.Timedelta(days=1))
     store.write_to_online_store("v0", later)
     first = store.get_online_features(["v0:v0_f0"], [{KEY: later[KEY].iloc[0]}]).to_dict()
@@ -82,12 +84,6 @@ def copied(tiny: Settings, tmp_path: Path) -> Settings:
     return tiny.model_copy(update={"home": tmp_path})
 
 
-def planted(settings: Settings, statement: str) -> int:
-    """Change the online store behind everybody's back; return how many values that concerned."""
-    with sqlite3.connect(settings.feast_dir / "online.db") as connection:
-        return connection.execute(statement).rowcount
-
-
 def test_the_online_store_equals_the_offline_features(tiny: Settings) -> None:
     found = verify_online(tiny)
     assert all(comparison.different == comparison.missing == 0 for comparison in found.values())
@@ -95,11 +91,13 @@ def test_the_online_store_equals_the_offline_features(tiny: Settings) -> None:
 
 
 def test_a_planted_difference_is_found_and_named(copied: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    key = "(SELECT min(entity_key) FROM roadrisk_enterprise_profile)"
-    where = f"WHERE entity_key = {key} AND feature_name = 'fleet_size'"
-    other = "(SELECT value FROM roadrisk_enterprise_profile WHERE feature_name = 'fleet_size' AND value != "
-    other += f"(SELECT value FROM roadrisk_enterprise_profile {where}) LIMIT 1)"
-    assert planted(copied, f"UPDATE roadrisk_enterprise_profile SET value = {other} {where}") == 1
+    first: list[bool] = []
+
+    def once(row: dict[str, Any]) -> None:
+        row["fleet_size"] += not first
+        first.append(True)
+
+    assert change_rows(copied, "enterprise_profile", once) == 1
     monkeypatch.setattr("registry.settings.Settings", lambda: copied)
     answer = CliRunner().invoke(verify, ["--json", "--product", "enterprise_risk"])
     content = json.loads(answer.stdout)
@@ -111,7 +109,7 @@ def test_a_planted_difference_is_found_and_named(copied: Settings, monkeypatch: 
 
 
 def test_a_value_that_was_not_loaded_is_missing(copied: Settings) -> None:
-    planted(copied, "DELETE FROM roadrisk_enterprise_profile WHERE feature_name = 'fleet_size'")
+    change_rows(copied, "enterprise_profile", lambda row: row.update(fleet_size=None))
     (found,) = verify_online(copied, products=["enterprise_risk"], sample=30).values()
     assert (found.entities, found.different) == (30, 0)
     assert found.missing > 0
@@ -119,19 +117,30 @@ def test_a_value_that_was_not_loaded_is_missing(copied: Settings) -> None:
 
 
 def test_what_the_store_holds_is_not_written_again_unless_asked(copied: Settings) -> None:
-    marked = "UPDATE roadrisk_enterprise_profile SET value_text = 'mark'"
-    left = "SELECT count(*) FROM roadrisk_enterprise_profile WHERE value_text = 'mark'"
+    def mark(row: dict[str, Any]) -> None:
+        row["fleet_size"] = -1.0
 
-    def marks() -> int:
-        with sqlite3.connect(copied.feast_dir / "online.db") as connection:
-            return int(connection.execute(left).fetchone()[0])
+    def unmarked() -> int:
+        return change_rows(copied, "enterprise_profile", mark)
 
-    count = planted(copied, marked)
+    assert unmarked() > 0
     materialise(copied)
-    assert marks() == count > 0
-    (copied.feast_dir / DEFINITIONS).write_text("of another version")
+    assert unmarked() == 0
+    materialise(copied, full=True)
+    assert unmarked() > 0
+    republish(copied, definitions="of another version")
     materialise(copied)
-    assert marks() < count
+    assert unmarked() > 0
+
+
+def test_a_load_that_fails_half_way_leaves_what_was_there(copied: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    change_rows(copied, "vehicle_profile", lambda row: row.update(enterprise_id="somebody"))
+    before = published(copied)
+    monkeypatch.setattr("features.retrieval.IDENTITY_VIEW", "no_such_view")
+    with pytest.raises(NotFound, match="no view 'no_such_view' in Feast"):
+        materialise(copied, full=True)
+    assert published(copied) == before
+    assert change_rows(copied, "vehicle_profile", lambda row: row.update(enterprise_id="somebody")) == 0
 
 
 def test_an_older_build_is_refused(copied: Settings) -> None:
@@ -155,4 +164,4 @@ def test_an_unknown_product_is_wrong_usage() -> None:
 
 def test_the_store_that_is_opened_is_ours(tiny: Settings) -> None:
     config = open_store(tiny).config
-    assert (config.offline_store.type, config.online_store.type) == (STORE_TYPE, ONLINE_TYPE)
+    assert (config.offline_store.type, config.online_store.type) == (STORE_TYPE, PACKED_TYPE)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from features.online import OnlineStore
 from features.quality.cli import quality
 from features.quality.consistency import AGREEMENTS, CHECKS, references, run_checks
 from features.quality.overview import look
-from features.snapshot import read_snapshot, write_snapshot
 from features.warehouse import Warehouse
 from registry.entities import ENTERPRISE
 from registry.products import ENTERPRISE_RISK
@@ -23,6 +21,7 @@ from registry.resources import RESOURCES
 from registry.settings import Settings
 from serving.no_score import no_score_of
 from tests.lib.bundles import tiny_bundle, tiny_rows
+from tests.lib.online import republish
 
 YEARS_LATER = datetime(2031, 1, 1, tzinfo=UTC)
 
@@ -118,7 +117,7 @@ def test_a_key_that_nobody_registered_is_counted(home: Settings, tmp_path: Path)
 ])
 def test_the_clock_decides_what_is_stale(home: Settings, clock: str, simulated: bool, stale: bool) -> None:
     settings = home.model_copy(update={"clock": clock})
-    write_snapshot(replace(read_snapshot(settings.feast_dir), simulated=simulated), settings.feast_dir)
+    republish(settings, simulated=simulated)
     store = OnlineStore(settings, lambda: YEARS_LATER)
     uscc = json.loads((home.home / "examples.json").read_text(encoding="utf-8"))["enterprise"][0]["uscc"]
     inputs = store.read("enterprise_risk", store.resolve(ENTERPRISE, {"uscc": uscc}))

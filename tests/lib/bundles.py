@@ -23,6 +23,7 @@ from registry.feature_spec import Feature
 from registry.products import PRODUCTS
 from registry.scale import ScoreScale
 from registry.signing import init_keys, sign_bundle
+from registry.treeshap.exact import ENGINE
 
 N_ROWS: Final = 600
 N_TREES: Final = 20
@@ -89,7 +90,8 @@ def tiny_bundle(product: str, seed: int = 1) -> ScoreBundle:
         raw.append(booster.predict(matrix, raw_score=True, num_threads=1))
     raw_margins = np.column_stack(raw)
     manifest = Manifest(
-        product=product, zh=declared.zh if declared else "测试组合", en=declared.en if declared else "tiny portfolio",
+        explained_by=ENGINE, product=product,
+        zh=declared.zh if declared else "测试组合", en=declared.en if declared else "tiny portfolio",
         entity=entity, answer=answer, exposure_unit=declared.exposure_unit if declared else "vehicle_year",
         horizon_d=declared.horizon_d if declared else 365, features=features, components=tuple(components),
         **_measured(raw_margins, components, matrix, answer), provenance=_provenance(seed),

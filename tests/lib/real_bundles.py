@@ -21,6 +21,7 @@ from registry.bundle import (
 )
 from registry.products import PRODUCTS
 from registry.scale import ScoreScale
+from registry.treeshap.exact import ENGINE
 
 N_ROWS: Final = 800
 
@@ -47,7 +48,7 @@ def rate_bundle(product: str, names: Sequence[str], *, upper: Sequence[float], w
     scale = ScoreScale(reference_margin=float(raw.mean()), cut_points=(0.0, 0.0, 0.0))
     points = np.array([value + scale.clamp(value) for value in map(scale.points, raw.tolist())])
     manifest = Manifest(
-        product=product, zh=declared.zh, en=declared.en, entity=declared.entity, answer=declared.answer,
+        explained_by=ENGINE, product=product, zh=declared.zh, en=declared.en, entity=declared.entity, answer=declared.answer,
         exposure_unit=declared.exposure_unit, horizon_d=declared.horizon_d,
         features=tuple(ManifestFeature.of(FEATURES[name]) for name in names),
         components=(Component(

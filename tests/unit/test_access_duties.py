@@ -62,6 +62,10 @@ def test_a_duty_comes_back_from_its_payload(duty: Duty) -> None:
         ({"duty": "review_result", "reviewer": "w", "outcome": "so so", "reason": "r", "answers": 1}, "there is no outcome"),
         ({"duty": "review_result", "reviewer": "", "outcome": "upheld", "reason": "r", "answers": 1}, "reviewer is empty"),
         ({"duty": "review_result", "reviewer": "w", "outcome": "corrected", "reason": "r", "answers": 1}, "has a successor"),
+        (
+            {"duty": "review_result", "reviewer": "w", "outcome": "upheld", "reason": "r", "answers": 1, "successor": "赣A12345"},
+            "the successor is no score id",
+        ),
     ],
 )
 def test_a_payload_that_is_wrong_is_refused(payload: dict[str, object], said: str) -> None:
@@ -80,7 +84,9 @@ def test_what_identifies_somebody_is_not_recorded(text: str) -> None:
     assert text not in str(refused.value)
 
 
-@pytest.mark.parametrize("text", ["", "case 2026-17", "罚单已撤销", "赣A", "order 20260704123456789", "0f9ce38a2b1d44c0a1"])
+@pytest.mark.parametrize(
+    "text", ["", "case 2026-17", "罚单已撤销", "赣A", "order 20260704123456789", "0f9ce38a2b1d44c0a10f9ce38a2b1d44", "1" * 17]
+)
 def test_references_and_words_are_recorded(text: str) -> None:
     assert not identifies(text)
 

@@ -60,6 +60,11 @@ def test_public_use_costs_where_the_rules_say_so() -> None:
     assert statement(consumers(), rules, [used(10, scenario="free")], "c", "2026-07").total == Decimal("1.00")
 
 
+def test_a_price_names_its_source() -> None:
+    rules = RULES.model_copy(update={"price_source": "price list 3"})
+    assert statement(consumers(), rules, [used(10)], "c", "2026-07").lines[0].rule == "0.10 yuan per score price list 3"
+
+
 def test_what_is_no_month_or_consumer_is_refused() -> None:
     for month in ("2026-13", "2026-7", "2026-07-04", ""):
         with pytest.raises(InvalidRequest, match="is no month"):
@@ -80,7 +85,7 @@ def test_few_consumers_are_not_disclosed() -> None:
     assert len(found.resources) == 35
     assert len(found.data_products) == 13
     # No sum is disclosed from which a withheld figure would follow.
-    assert set(as_json(found)) == {"month", "min_consumers", "products", "charges", "data_products", "resources"}
+    assert set(as_json(found)) == {"month", "min_consumers", "products", "charges", "price_source", "data_products", "resources"}
 
 
 def test_the_calls_of_the_machine_itself_are_nobody_s_use() -> None:

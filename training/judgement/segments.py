@@ -99,8 +99,9 @@ def judge_segments(
     -------
     dict
         `dimensions`: per dimension its segments with size, mean points, share that is orange or red, actual over expected and
-        Gini or AUC with intervals, which a segment of fewer events than the limit lacks; one of fewer enterprises has its size only. `absent` names the
-        dimensions without a column and `off_balance` the segments whose A/E interval excludes 1 by more than the limit.
+        Gini or AUC with intervals, which a segment of fewer events than the limit lacks; one of fewer enterprises has its size
+        only. `absent` names the dimensions without a column and `off_balance` the segments whose A/E interval excludes 1 by
+        more than the limit.
     """
     rows = part.used & subject.test
     absent, found, off = [], {}, []

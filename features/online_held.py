@@ -1,0 +1,165 @@
+"""Packed rows into inputs, under one publication of the online store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any, Final
+
+from features.families import FAMILIES
+from features.online_inputs import Freshness, OnlineInputs, SourceAge
+from features.online_plan import MICROSECOND, ReadPlan, ViewPlan
+from features.packed.layout import DIGEST, Layout, damaged
+from features.packed.rows import PackedRows, publication_of
+from features.snapshot import FeatureSnapshot
+from features.views import IDENTITY_VIEW
+from registry.entities import ENTERPRISE
+from registry.errors import RoadRiskError, UnknownEntity
+from registry.products import PRODUCTS
+from registry.units import DAYS_PER_YEAR
+
+IDENTITY: Final = ViewPlan(IDENTITY_VIEW, timedelta(days=FAMILIES["vehicle_profile"].ttl_d) // MICROSECOND, ())
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+Values = dict[str, float | str | None]
+
+
+@dataclass
+class Decoded:
+    """What the rows of one entity say that have not expired.
+
+    Parameters
+    ----------
+    values
+        Feature name -> value.
+    times
+        View -> instant that its row speaks about.
+    """
+
+    values: Values = field(default_factory=dict)
+    times: dict[str, datetime] = field(default_factory=dict)
+
+
+_NOBODY: Final = Decoded()
+
+
+@dataclass(frozen=True)
+class Held:
+    """One publication of the store.
+
+    Parameters
+    ----------
+    number
+        Its number.
+    snapshot
+        The build that the rows are of.
+    as_of
+        The build's cut-off.
+    layouts
+        Digest -> layout of the rows.
+    """
+
+    number: int
+    snapshot: FeatureSnapshot
+    as_of: datetime
+    layouts: Mapping[bytes, Layout]
+    _sources: dict[tuple[str, frozenset[str] | None], tuple[SourceAge, ...]] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, rows: PackedRows) -> Held:
+        """Return the publication that a store holds; raises NotFound where there is none."""
+        found = publication_of(rows)
+        return cls(found.number, found.snapshot, found.snapshot.as_of_time, rows.layouts())
+
+    def sources(self, plan: ReadPlan) -> tuple[SourceAge, ...]:
+        """Return the age of every resource at the cut-off."""
+        key = (plan.product.id, plan.resources)
+        if key not in self._sources:
+            self._sources[key] = plan.sources(self.snapshot.complete_until, self.as_of)
+        return self._sources[key]
+
+    def link(self, view: ViewPlan, row: bytes | None, name: str) -> str | None:
+        """Return the id of a related entity that a row names; None where it does not, or has expired."""
+        opened = self._opened(view, row)
+        if opened is None or name not in opened[0].places:
+            return None
+        layout, _, values = opened
+        found = values[layout.places[name]]
+        return None if found is None else str(found)
+
+    def decoded(self, views: Sequence[ViewPlan], rows: Sequence[Sequence[bytes | None]]) -> list[Decoded]:
+        """Return what rows say, which come view by view, entity by entity."""
+        found = [Decoded() for _ in rows[0]] if rows else []
+        # Rows of a build speak about one instant, nearly all.
+        instants: dict[int, datetime] = {}
+        for view, of_view in zip(views, rows, strict=True):
+            for entity, row in zip(found, of_view, strict=True):
+                opened = self._opened(view, row)
+                if opened is None:
+                    continue
+                layout, event, values = opened
+                names, taken = view.pick(layout)
+                entity.values.update(zip(names, taken(values), strict=True))
+                entity.times[view.view] = instants.get(event) or instants.setdefault(event, _EPOCH + event * MICROSECOND)
+        return found
+
+    def inputs(
+        self, plan: ReadPlan, entity_id: str, own: Decoded, operator_id: str | None, operator: Decoded | None,
+        sources: tuple[SourceAge, ...],
+    ) -> OnlineInputs | RoadRiskError:
+        """Return what is known about one entity, or why there is nothing.
+
+        Parameters
+        ----------
+        plan
+            What was read.
+        entity_id
+            Pseudonym of the entity.
+        own, operator
+            What its rows say, and those of the enterprise that it belongs to.
+        operator_id
+            Pseudonym of that enterprise.
+        sources
+            Age of every resource.
+        """
+        if plan.joins_operator and operator_id is None:
+            return self._unknown("no vehicle in operation with this key", "a vehicle out of operation has no score.")
+        values = plan.blank | own.values | (operator or _NOBODY).values
+        if not own.times or (plan.resources is None and all(value is None for value in values.values())):
+            return self._unknown(
+                f"no {plan.product.entity.en} with this key", "an operator without a vehicle in operation has no score."
+            )
+        related = {} if operator_id is None else {ENTERPRISE.id: operator_id}
+        times = own.times if operator is None else own.times | operator.times
+        return OnlineInputs(
+            entity_id, related, values, self.as_of, sources, _exposure(plan.product.id, values),
+            Freshness(plan.origin, times, sources),
+        )
+
+    def _opened(self, view: ViewPlan, row: bytes | None) -> tuple[Layout, int, list[Any]] | None:
+        """Return layout, instant and values of a row that has not expired."""
+        if row is None:
+            return None
+        layout = self.layouts.get(row[:DIGEST])
+        if layout is None or layout.view != view.view:
+            raise damaged(view.view)
+        event, values = layout.unpack(row)
+        # Feast heeds a row's time to live in training and forgets about it online.
+        return None if event + view.ttl_us < self._as_of_us else (layout, event, values)
+
+    @cached_property
+    def _as_of_us(self) -> int:
+        return (self.as_of - _EPOCH) // MICROSECOND
+
+    def _unknown(self, message: str, advice: str) -> UnknownEntity:
+        return UnknownEntity(message, where=f"as of {self.as_of:%Y-%m-%d}", remedy=f"Check the number; {advice}")
+
+
+def _exposure(product_id: str, values: Mapping[str, Any]) -> float | None:
+    """Return the expected exposure over the horizon: the fleet on the day, for the whole horizon."""
+    product = PRODUCTS[product_id]
+    if product.answer != "rate" or product.horizon_d is None or values.get("fleet_size") is None:
+        return None
+    return float(values["fleet_size"]) * product.horizon_d / DAYS_PER_YEAR

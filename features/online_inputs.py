@@ -1,0 +1,120 @@
+"""What a read of the online store gives: values, and how fresh they and their sources are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class SourceAge:
+    """How old a source is at the instant of the question, as far as the inputs hold it.
+
+    Parameters
+    ----------
+    resource
+        Resource id.
+    complete_until
+        Instant until which its deliveries were complete; None if nothing was ever delivered.
+    age_d
+        Days from then to the instant of the question: the snapshot's cut-off, or now (`Settings.clock`).
+    limit_d
+        Days after which the source counts as stale.
+    authorised
+        Whether the scenario lets it be read; what may not be read counts as absent.
+    """
+
+    resource: str
+    complete_until: datetime | None
+    age_d: float | None
+    limit_d: int
+    authorised: bool = True
+
+    @property
+    def stale(self) -> bool:
+        """Whether the source is absent or older than its limit."""
+        return self.age_d is None or self.age_d > self.limit_d
+
+
+@dataclass(frozen=True)
+class FeatureAge:
+    """How fresh one feature is.
+
+    Parameters
+    ----------
+    event_timestamp
+        Instant that the row in the store speaks about; None where the store holds no row.
+    age_d
+        Age of its oldest source in days; None where one was never delivered.
+    source
+        That source.
+    """
+
+    event_timestamp: datetime | None
+    age_d: float | None
+    source: str
+
+
+@dataclass(frozen=True)
+class OnlineInputs:
+    """What is known about one entity at the snapshot's cut-off.
+
+    Parameters
+    ----------
+    entity_id
+        Pseudonym of the entity.
+    related
+        Pseudonyms of related entities whose features were joined, by entity id (a vehicle's enterprise).
+    values
+        Feature name -> value; None where it is not known, or may not be read.
+    as_of
+        The cut-off: nothing that arrived later is in the values.
+    sources
+        Age of every resource that the values draw on.
+    exposure
+        Expected exposure over the product's horizon in its exposure unit, where the product has one.
+    freshness
+        Feature name -> how fresh it is; empty where the caller sent the values.
+    """
+
+    entity_id: str
+    related: Mapping[str, str]
+    values: Mapping[str, float | str | None]
+    as_of: datetime
+    sources: tuple[SourceAge, ...]
+    exposure: float | None
+    freshness: Mapping[str, FeatureAge] = field(default_factory=dict)
+
+
+class Freshness(Mapping[str, FeatureAge]):
+    """Feature name -> how fresh it is, worked out when asked: an answer has a hundred features and often nobody asks.
+
+    Parameters
+    ----------
+    origin
+        Feature name -> (its view, its resources).
+    times
+        View -> instant that its row speaks about; views without a row are left out.
+    sources
+        Age of every resource.
+    """
+
+    def __init__(
+        self, origin: Mapping[str, tuple[str, tuple[str, ...]]], times: Mapping[str, datetime],
+        sources: tuple[SourceAge, ...],
+    ) -> None:
+        self._origin, self._times, self._sources = origin, times, sources
+
+    def __getitem__(self, name: str) -> FeatureAge:
+        view, resources = self._origin[name]
+        ages = {source.resource: source.age_d for source in self._sources}
+        # A source that was never delivered is older than any other.
+        _, oldest = max((float("inf") if ages[resource] is None else ages[resource], resource) for resource in resources)
+        return FeatureAge(self._times.get(view), ages[oldest], oldest)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._origin)
+
+    def __len__(self) -> int:
+        return len(self._origin)

@@ -1,0 +1,84 @@
+"""Whose arithmetic explains: our kernel where it covers every booster of a score, LightGBM's own code where not."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from registry.encoding import Matrix
+from registry.errors import BundleRefused
+from registry.treeshap.exact import ENGINE, ExactForest
+from registry.treeshap.forest import NotCovered, parse_forest
+
+PRED_CONTRIB: Final = "pred_contrib"
+"""LightGBM's own TreeSHAP."""
+
+
+def engine_for(texts: Iterable[str]) -> str:
+    """Return the best engine that covers every one of these model texts."""
+    try:
+        for text in texts:
+            parse_forest(text)
+    except NotCovered:
+        return PRED_CONTRIB
+    return ENGINE
+
+
+class ExactBoosters:
+    """Exact contributions of the boosters of one score.
+
+    Parameters
+    ----------
+    texts
+        Model texts, verified.
+    boosters
+        The same, as `lightgbm.Booster`.
+    engine
+        Whose arithmetic is used unless a call asks for another.
+    threads
+        Threads for many rows.
+    """
+
+    def __init__(self, texts: Sequence[str], boosters: Sequence[Any], *, engine: str, threads: int) -> None:
+        self.engine = engine
+        self._texts, self._boosters, self._threads = texts, boosters, threads
+        self._lock = threading.Lock()
+        self._forests: list[ExactForest] | None = None
+
+    def contributions(self, matrix: Matrix, engine: str | None = None) -> list[tuple[float, Matrix]]:
+        """Return, per booster, the expected value and (n, n_features) contributions.
+
+        Raises
+        ------
+        BundleRefused
+            If this version does not have the engine, or the engine does not cover the boosters.
+        """
+        match engine or self.engine:
+            case "treeshap/1":
+                return [(one.expected, one.explain(matrix, threads=self._threads)[0]) for one in self._prepared()]
+            case "pred_contrib":
+                return [self._by_lightgbm(booster, matrix) for booster in self._boosters]
+            case unknown:
+                raise BundleRefused(
+                    f"this version has no engine {unknown!r}", where="explanation",
+                    remedy="Use the version of the platform that made the bundle or the record.",
+                )
+
+    def _by_lightgbm(self, booster: Any, matrix: Matrix) -> tuple[float, Matrix]:
+        values = np.asarray(booster.predict(matrix, pred_contrib=True, num_threads=self._threads))
+        # The expected value is one number; an empty matrix has none to show.
+        return (float(values[0, -1]) if len(values) else 0.0), values[:, :-1]
+
+    def _prepared(self) -> list[ExactForest]:
+        # Made when first needed: a process that only predicts has no use for it.
+        if self._forests is None:
+            with self._lock:
+                if self._forests is None:
+                    try:
+                        self._forests = [ExactForest(text) for text in self._texts]
+                    except NotCovered as error:
+                        raise BundleRefused(f"engine {ENGINE} does not cover the boosters: {error}") from error
+        return self._forests
