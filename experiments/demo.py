@@ -70,6 +70,7 @@ def run_demo(settings: Settings, *, preset: str, exit_after: bool, as_json: bool
 
 def prepare(walk: Walk) -> None:
     """Do everything up to a loaded online store and promoted models."""
+    from registry.access.local import init_local
     from registry.signing import init_keys
     from training.fit import wait_passively
 
@@ -82,6 +83,8 @@ def prepare(walk: Walk) -> None:
         walk.step(f"train {product_id}", partial(_train, walk, product_id))
         walk.step(f"judge {product_id}", partial(_promote, walk, product_id))
     walk.step("materialise", partial(_materialise, walk))
+    # The commands of this machine get a key and a scenario for each product.
+    init_local(walk.settings, now=datetime.now(UTC))
 
 
 def _simulate(walk: Walk, report: ProgressCallback) -> None:

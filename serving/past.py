@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from registry.access import duty_book
+from registry.access.duties import Recorded
 from registry.decisions import Decision, DecisionLedger, Look, check_recomputed, recorded_matrix
 from serving.answering import explain_row
 from serving.detail import reduced
@@ -159,7 +160,7 @@ class PastScores:
         ))
 
 
-def _duty(recorded: duty_book.Recorded) -> dict[str, Any]:
+def _duty(recorded: Recorded) -> dict[str, Any]:
     said = {name: str(getattr(recorded.duty, name, "")) for name in ("ground", "reference", "outcome", "reason", "successor")}
     return {"n": recorded.n, "kind": recorded.duty.kind, "at": recorded.at.isoformat(), **said}
 

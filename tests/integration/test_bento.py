@@ -9,7 +9,7 @@ import sys
 import httpx
 
 from tests.lib.bundles import PORTFOLIO, tiny_bundle, tiny_rows
-from tests.lib.homes import make_home
+from tests.lib.homes import key_header, make_home
 from tests.lib.processes import ROOT, environment_of, free_port, running
 
 
@@ -32,6 +32,8 @@ def test_a_bento_starts_from_another_folder(tmp_path):
     command = [sys.executable, "-m", "bentoml", "serve", str(bento), "--host", "127.0.0.1", "--port", str(port)]
     with running(command, environment, port, tmp_path / "serve.log", elsewhere) as url:
         body = {"features": tiny_rows(7, 1)[0]}
-        answer = httpx.post(f"{url}/v1/portfolios/{PORTFOLIO}/scores", json=body, trust_env=False, timeout=20)
+        answer = httpx.post(
+            f"{url}/v1/portfolios/{PORTFOLIO}/scores", json=body, headers=key_header(settings), trust_env=False, timeout=20
+        )
     assert answer.status_code == 200
     assert answer.json()["model"]["digest"] == bundle.digest

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -30,12 +31,12 @@ from registry.scorer import Scorer
 from registry.settings import Settings
 from registry.signing import PSEUDONYM_KEY, read_secret
 from serving.answer_schema import PastAnswer
-from serving.app import create_app
-from serving.desk import Asked, ScoringDesk
+from serving.asked import Asked
+from serving.desk import ScoringDesk
 from serving.live import LiveModels, LiveScorer
 from serving.rescore import Rescored, rescore
 from serving.rescore_cli import rescore as rescore_command
-from tests.lib.client import AppClient
+from tests.lib.desks import tiny_client
 from tests.lib.homes import make_live
 from tests.lib.real_bundles import rate_bundle
 
@@ -69,7 +70,7 @@ def home(tiny: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[H
     scorer = _scorer(settings, uscc)
     make_live(settings, [scorer.bundle])
     desk = open_desk(settings, scorer, as_of)
-    before = desk.score_entity(PRODUCT, {"uscc": uscc}, ASKED)
+    before = desk.score_entity(PRODUCT, {"uscc": uscc}, ASKED).answer
     _others(settings, desk, uscc)
     arrived = as_of + timedelta(days=2, seconds=3)
     _deliver(settings, rows, arrived)
@@ -163,8 +164,8 @@ def test_a_decision_waits_until_the_store_holds_the_rows(home: Home) -> None:
     assert "the online store is as of" in one.note
 
 
-def test_old_and_new_are_both_visible_and_say_what_moved(home: Home) -> None:
-    client, one = AppClient(create_app(home.desk)), home.found[0]
+def test_old_and_new_are_both_visible_and_say_what_moved(home: Home, tmp_path: Path) -> None:
+    client, one = tiny_client(tmp_path, home.desk), home.found[0]
     old, new = (client.get(f"/v1/scores/{name}").json() for name in (home.before["score_id"], one.new_score_id))
     for answer in (old, new):
         PastAnswer.model_validate(answer, strict=True)

@@ -30,7 +30,8 @@ from registry.resources.schema import WITHHELD
 from registry.scorer import Scorer
 from registry.settings import Settings
 from registry.signing import PSEUDONYM_KEY, pseudonym_keys, read_secret
-from serving.desk import Asked, ScoringDesk
+from serving.asked import Asked
+from serving.desk import ScoringDesk
 from serving.live import LiveModels, LiveScorer
 from tests.lib.processes import ROOT
 from tests.lib.real_bundles import rate_bundle

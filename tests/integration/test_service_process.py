@@ -10,7 +10,7 @@ import pytest
 
 from registry.decisions import DecisionLedger
 from tests.lib.bundles import PORTFOLIO, tiny_bundle, tiny_rows
-from tests.lib.homes import make_home
+from tests.lib.homes import key_header, make_home
 from tests.lib.processes import ROOT, command_line, environment_of, free_port, running
 
 ROW = tiny_rows(7, 1)[0]
@@ -33,8 +33,8 @@ def address(home, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def client(address):
-    with httpx.Client(base_url=address, trust_env=False) as made:
+def client(address, home):
+    with httpx.Client(base_url=address, trust_env=False, headers=key_header(home)) as made:
         yield made
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from registry.access.local import init_local, local_token
 from registry.bundle import ScoreBundle, write_bundle
 from registry.chain import ChainLedger
 from registry.promotion import LEDGER_FILE, TABLE
@@ -18,7 +19,13 @@ def make_home(folder: Path, bundles: Sequence[ScoreBundle], *, sign: bool = True
     settings = Settings(home=folder / "home", keys_dir=folder / "keys")
     init_keys(settings.keys_dir)
     make_live(settings, bundles, sign=sign)
+    init_local(settings, now=datetime.now(UTC))
     return settings
+
+
+def key_header(settings: Settings) -> dict[str, str]:
+    """Return the header with the key of this machine."""
+    return {"Authorization": f"Bearer {local_token(settings)}"}
 
 
 def make_live(settings: Settings, bundles: Sequence[ScoreBundle], *, sign: bool = True) -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from registry.scorer import Scorer
 from registry.shadow import ShadowStore
-from serving.desk import Asked, ScoringDesk
+from serving.asked import Asked
+from serving.desk import ScoringDesk
 from serving.live import LiveScorer
 from serving.shadow import FAILED, FULL, LACKING, Shadow
 from tests.lib.bundles import tiny_bundle
@@ -62,7 +63,7 @@ def shadow_of(scorer: Scorer, store: ShadowStore, **options: float) -> Shadow:
 def test_the_challenger_is_kept_beside_the_decision_and_the_answer_is_the_champions(desk: ScoringDesk, store: ShadowStore) -> None:
     shadow = shadow_of(Scorer(CHALLENGER), store)
     shadowed = replace(desk, shadow=shadow)
-    answers = [shadowed.score_entity(PRODUCT, USCC, ASKED) for _ in range(3)]
+    answers = [shadowed.score_entity(PRODUCT, USCC, ASKED).answer for _ in range(3)]
     shadow.close()
     kept = store.read(PRODUCT, CHALLENGER.digest)
     assert list(kept["score_id"]) == sorted(answer["score_id"] for answer in answers)
@@ -73,7 +74,7 @@ def test_the_challenger_is_kept_beside_the_decision_and_the_answer_is_the_champi
     assert set(kept["challenger_version"]) == {"4"}
     assert kept["champion_answer"][0] == pytest.approx(answers[0]["answer"])
     assert "shadow" not in str(answers[0])
-    plain = desk.score_entity(PRODUCT, USCC, ASKED)
+    plain = desk.score_entity(PRODUCT, USCC, ASKED).answer
     differing = {name for name in plain if plain[name] != answers[0][name]}
     assert differing == {"score_id"}
 
@@ -85,7 +86,7 @@ def test_an_answer_does_not_wait_for_a_challenger_that_hangs(desk: ScoringDesk, 
     shadowed.score_entity(PRODUCT, USCC, ASKED)
     assert blocked.entered.wait(30)
     for _ in range(5):  # two fit into the queue
-        assert shadowed.score_entity(PRODUCT, USCC, ASKED)["points"] is not None
+        assert shadowed.score_entity(PRODUCT, USCC, ASKED).answer["points"] is not None
     blocked.gate.set()
     shadow.close()
     assert len(store.read(PRODUCT, CHALLENGER.digest)) == 3
@@ -95,7 +96,7 @@ def test_an_answer_does_not_wait_for_a_challenger_that_hangs(desk: ScoringDesk, 
 def test_a_challenger_that_fails_is_counted_and_nobody_notices(desk: ScoringDesk, store: ShadowStore) -> None:
     shadow = shadow_of(Broken(CHALLENGER), store)
     shadowed = replace(desk, shadow=shadow)
-    assert shadowed.score_entity(PRODUCT, USCC, ASKED)["points"] is not None
+    assert shadowed.score_entity(PRODUCT, USCC, ASKED).answer["points"] is not None
     shadow.close()
     assert store.read(PRODUCT, CHALLENGER.digest).empty
     assert store.dropped(PRODUCT, CHALLENGER.digest) == {FAILED: 1}
@@ -122,7 +123,7 @@ def test_a_product_without_a_challenger_starts_no_thread(desk: ScoringDesk, stor
 def test_a_store_that_cannot_be_written_does_not_reach_the_answer(desk: ScoringDesk, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     shadow = shadow_of(Scorer(CHALLENGER), ShadowStore(tmp_path / "file" / "shadow.db"))
-    assert replace(desk, shadow=shadow).score_entity(PRODUCT, USCC, ASKED)["points"] is not None
+    assert replace(desk, shadow=shadow).score_entity(PRODUCT, USCC, ASKED).answer["points"] is not None
     shadow.close()
 
 
