@@ -70,6 +70,10 @@ class Writer:
             "epoch": epoch,
         }])
 
+    def close_consumer(self, consumer: str, *, reason: str) -> AccessState:
+        """Close a consumer for good: all its keys are refused from the next call on."""
+        return self._write([{"kind": "consumer_closed", "id": consumer, "reason": _said(reason, "reason")}])
+
     def issue_key(
         self, consumer: str, *, not_before: datetime | None = None, not_after: datetime | None = None
     ) -> IssuedKey:

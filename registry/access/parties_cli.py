@@ -51,6 +51,20 @@ def add_consumer(
     emit(_written(made, dry_run), as_json, lambda _: f"{_would(dry_run, 'Added')} {consumer} ({role}).")
 
 
+@consumers.command("close")
+@click.argument("consumer")
+@by_option
+@reason_option
+@dry_run_option
+@json_option
+def close_consumer(consumer: str, by: str, reason: str, dry_run: bool, as_json: bool) -> None:
+    """Close a consumer for good: the next call with any of its keys is refused."""
+    from registry.output import emit
+
+    made = writer_now(by, dry_run).close_consumer(consumer, reason=reason).consumer(consumer)
+    emit(_written(made, dry_run), as_json, lambda _: f"{_would(dry_run, 'Closed')} {consumer}.")
+
+
 @consumers.command("list")
 @json_option
 def list_consumers(as_json: bool) -> None:
@@ -61,10 +75,10 @@ def list_consumers(as_json: bool) -> None:
     rows = [_consumer_row(state, one, at) for one in state.consumers.values()]
 
     def render(_: object) -> RenderableType:
-        columns = ("consumer", "role", "zh", "en", "keys", "scenarios", "added", "by")
+        columns = ("consumer", "role", "zh", "en", "keys", "scenarios", "added", "by", "")
         cells = [
             (row["id"], row["role"], row["zh"], row["en"], row["keys"], row["scenarios"], local_time(row["added_at"]),
-             row["added_by"]) for row in rows
+             row["added_by"], "closed" if row["closed_at"] else "") for row in rows
         ]
         return table(columns, cells) if cells else "There is no consumer. Add one with `roadrisk access consumers add`."
 
@@ -251,7 +265,8 @@ def _key_table(rows: list[dict[str, Any]]) -> RenderableType:
 
 def _consumer_row(state: AccessState, one: Consumer, at: dt.datetime) -> dict[str, Any]:
     return {
-        **vars(one), "keys": sum(key.consumer == one.id and key.valid(at) for key in state.keys.values()),
+        **vars(one),
+        "keys": sum(key.consumer == one.id and key.valid(at) and one.closed_at is None for key in state.keys.values()),
         "scenarios": sum(scenario.in_force(at) for scenario in state.owned.get(one.id, {}).values()),
     }
 

@@ -112,8 +112,22 @@ def _consumer_added(state: AccessState, line: Mapping[str, Any], at: datetime) -
     )
 
 
+def _consumer_closed(state: AccessState, line: Mapping[str, Any], at: datetime) -> None:
+    state.consumers[line["id"]] = replace(_present(state, line["id"]), closed_at=at)
+
+
+def _present(state: AccessState, name: str) -> Consumer:
+    found = state.consumer(name)
+    if found.closed_at is not None:
+        raise Conflict(
+            f"consumer {name} was closed on {found.closed_at.isoformat()}", where=f"consumer {name}",
+            remedy="Add another consumer.",
+        )
+    return found
+
+
 def _key_issued(state: AccessState, line: Mapping[str, Any], at: datetime) -> None:
-    state.consumer(line["consumer"])
+    _present(state, line["consumer"])
     _absent(state.keys, line["id"], "key")
     key = ApiKey(
         id=line["id"], consumer=line["consumer"], mac=line["mac"], tail=line["tail"],
@@ -147,7 +161,7 @@ def _key_revoked(state: AccessState, line: Mapping[str, Any], at: datetime) -> N
 
 
 def _quota_set(state: AccessState, line: Mapping[str, Any], _at: datetime) -> None:
-    state.consumer(line["consumer"])
+    _present(state, line["consumer"])
     limits = {name: line[name] for name in ("per_month", "per_day", "rate_per_s", "burst")}
     if any(value is not None and value <= 0 for value in limits.values()):
         raise InvalidRequest("a limit is above zero", where="quota", remedy="Suspend the scenario to let nothing through.")
@@ -165,7 +179,7 @@ def _scenario_local(state: AccessState, line: Mapping[str, Any], at: datetime) -
 
 
 def _open_scenario(state: AccessState, line: Mapping[str, Any], at: datetime, *, standing: Status) -> None:
-    consumer = state.consumer(line["consumer"])
+    consumer = _present(state, line["consumer"])
     _absent(state.scenarios, line["id"], "scenario")
     role = ROLES[consumer.role]
     if line["detail"] not in role.details:
@@ -194,7 +208,7 @@ def _scenario_stepped(state: AccessState, line: Mapping[str, Any], at: datetime)
 
 
 _KINDS: Final[dict[str, Callable[[AccessState, Mapping[str, Any], datetime], None]]] = {
-    "consumer_added": _consumer_added, "key_issued": _key_issued, "key_rotated": _key_rotated,
+    "consumer_added": _consumer_added, "consumer_closed": _consumer_closed, "key_issued": _key_issued, "key_rotated": _key_rotated,
     "key_revoked": _key_revoked, "quota_set": _quota_set, "scenario_applied": _scenario_applied,
     "scenario_local": _scenario_local, "scenario_stepped": _scenario_stepped,
 }
