@@ -10,10 +10,11 @@ import threading
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from registry.access.fold import fold
 from registry.access.grants import Grant, grant_for
 from registry.access.parties import ApiKey, Caller
 from registry.access.rules import access_rules
-from registry.access.state import AccessState, fold
+from registry.access.state import AccessState
 from registry.access.tokens import matches, read_token
 from registry.access.watch import watch_of
 from registry.errors import Unauthenticated

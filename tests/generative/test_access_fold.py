@@ -9,7 +9,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from registry.access.state import AccessState, apply, fold
+from registry.access.fold import apply, fold
+from registry.access.state import AccessState
 from registry.chain import Entry
 from registry.errors import RoadRiskError
 
