@@ -194,11 +194,11 @@ class OnlineStore:
         plates = [place for place, made in enumerate(found) if isinstance(made, str) and "plate_no" in keys[place]]
         if not plates:
             return found
-        number, (rows,) = self._rows.fetch([IDENTITY_VIEW], text_keys(PLATE_KEY, (str(found[place]) for place in plates)))
+        number, rows = self._rows.fetch([IDENTITY_VIEW], text_keys(PLATE_KEY, (str(found[place]) for place in plates)))
         if number != held.number:
             return None
-        for place, row in zip(plates, rows, strict=True):
-            found[place] = held.link(IDENTITY, row, VEHICLE.id_column) or UnknownEntity(
+        for place, told in zip(plates, held.decoded([IDENTITY], rows), strict=True):
+            found[place] = told.links.get(VEHICLE.id_column) or UnknownEntity(
                 "no vehicle in operation bears this plate", where=f"as of {held.as_of:%Y-%m-%d}",
                 remedy="Check number and colour of the plate.",
             )
@@ -227,7 +227,7 @@ class OnlineStore:
         sources = self._sources(held, plan)
         if not plan.joins_operator:
             return [held.inputs(plan, *one, None, None, sources) for one in zip(ids, own, strict=True)]
-        operators = [held.link(plan.own[0], row, ENTERPRISE.id_column) for row in rows[0]]
+        operators = [mine.links.get(ENTERPRISE.id_column) for mine in own]
         wanted = list(dict.fromkeys(operator for operator in operators if operator is not None))
         if wanted:
             number, rows = self._rows.fetch(plan.operator_views, text_keys(ENTERPRISE.id_column, wanted))

@@ -11,19 +11,24 @@ from typing import Any, Final
 from features.families import FAMILIES
 from features.online_inputs import Freshness, OnlineInputs, SourceAge
 from features.online_plan import MICROSECOND, ReadPlan, ViewPlan
-from features.packed.layout import DIGEST, Layout, damaged
+from features.packed.layout import DIGEST, Layout, damaged, micros
+from features.packed.reader import RowReader
 from features.packed.rows import PackedRows, publication_of
 from features.snapshot import FeatureSnapshot
 from features.views import IDENTITY_VIEW
-from registry.entities import ENTERPRISE
+from registry.entities import ENTERPRISE, VEHICLE
 from registry.errors import RoadRiskError, UnknownEntity
 from registry.products import PRODUCTS
 from registry.units import DAYS_PER_YEAR
 
-IDENTITY: Final = ViewPlan(IDENTITY_VIEW, timedelta(days=FAMILIES["vehicle_profile"].ttl_d) // MICROSECOND, ())
+_PROFILE_TTL: Final = timedelta(days=FAMILIES["vehicle_profile"].ttl_d)
+IDENTITY: Final = ViewPlan(IDENTITY_VIEW, _PROFILE_TTL // MICROSECOND, (), (VEHICLE.id_column,))
+"""How a plate leads to the vehicle that bears it."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Values = dict[str, float | str | None]
+
+_MAX_INSTANTS: Final = 10_000
 
 
 @dataclass
@@ -36,10 +41,13 @@ class Decoded:
         Feature name -> value.
     times
         View -> instant that its row speaks about.
+    links
+        Column -> id of the entity that it leads to.
     """
 
     values: Values = field(default_factory=dict)
     times: dict[str, datetime] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
 
 
 _NOBODY: Final = Decoded()
@@ -65,6 +73,7 @@ class Held:
     snapshot: FeatureSnapshot
     as_of: datetime
     layouts: Mapping[bytes, Layout]
+    _instants: dict[tuple[bytes, int], datetime | None] = field(default_factory=dict, repr=False)
     _sources: dict[tuple[str, frozenset[str] | None], tuple[SourceAge, ...]] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -80,29 +89,23 @@ class Held:
             self._sources[key] = plan.sources(self.snapshot.complete_until, self.as_of)
         return self._sources[key]
 
-    def link(self, view: ViewPlan, row: bytes | None, name: str) -> str | None:
-        """Return the id of a related entity that a row names; None where it does not, or has expired."""
-        opened = self._opened(view, row)
-        if opened is None or name not in opened[0].places:
-            return None
-        layout, _, values = opened
-        found = values[layout.places[name]]
-        return None if found is None else str(found)
-
     def decoded(self, views: Sequence[ViewPlan], rows: Sequence[Sequence[bytes | None]]) -> list[Decoded]:
         """Return what rows say, which come view by view, entity by entity."""
         found = [Decoded() for _ in rows[0]] if rows else []
-        # Rows of a build speak about one instant, nearly all.
-        instants: dict[int, datetime] = {}
         for view, of_view in zip(views, rows, strict=True):
+            known = view.readers
             for entity, row in zip(found, of_view, strict=True):
-                opened = self._opened(view, row)
-                if opened is None:
+                if row is None:
                     continue
-                layout, event, values = opened
-                names, taken = view.pick(layout)
-                entity.values.update(zip(names, taken(values), strict=True))
-                entity.times[view.view] = instants.get(event) or instants.setdefault(event, _EPOCH + event * MICROSECOND)
+                reader, links = known.get(row[DIGEST]) or self._learnt(view, row)
+                opened = reader.opened(row)
+                instant = self._instant(opened[2], view.ttl_us)
+                if instant is None:
+                    continue
+                reader.fill(opened, row, entity.values)
+                entity.times[view.view] = instant
+                if links is not None:
+                    links.fill(opened, row, entity.links)
         return found
 
     def inputs(
@@ -138,16 +141,23 @@ class Held:
             Freshness(plan.origin, times, sources),
         )
 
-    def _opened(self, view: ViewPlan, row: bytes | None) -> tuple[Layout, int, list[Any]] | None:
-        """Return layout, instant and values of a row that has not expired."""
-        if row is None:
-            return None
-        layout = self.layouts.get(row[:DIGEST])
+    def _learnt(self, view: ViewPlan, row: bytes) -> tuple[RowReader, RowReader | None]:
+        layout = self.layouts.get(row[DIGEST])
         if layout is None or layout.view != view.view:
             raise damaged(view.view)
-        event, values = layout.unpack(row)
-        # Feast heeds a row's time to live in training and forgets about it online.
-        return None if event + view.ttl_us < self._as_of_us else (layout, event, values)
+        return view.learn(layout)
+
+    def _instant(self, told: bytes, ttl_us: int) -> datetime | None:
+        """Return the instant that a row speaks about; None where it has expired."""
+        key = (told, ttl_us)
+        if key not in self._instants:
+            # Rows of a build speak about few instants.
+            if len(self._instants) >= _MAX_INSTANTS:
+                self._instants.clear()
+            at = micros(told)
+            # Feast heeds a row's time to live in training and forgets about it online.
+            self._instants[key] = None if at + ttl_us < self._as_of_us else _EPOCH + at * MICROSECOND
+        return self._instants.get(key)
 
     @cached_property
     def _as_of_us(self) -> int:

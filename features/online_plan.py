@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 from features.families import FAMILIES
 from features.online_inputs import SourceAge
-from features.packed.layout import Layout
+from features.packed.layout import Kind, Layout
+from features.packed.reader import RowReader
 from features.product import ProductFeatures
 from features.products import PRODUCT_FEATURES
 from registry.entities import ENTERPRISE, VEHICLE, Entity
-from registry.feature_spec import Feature
 from registry.products import PRODUCTS
 from registry.resources import RESOURCES
 from registry.resources.schema import FRESHNESS_LIMIT_D
@@ -23,8 +23,7 @@ MICROSECOND: Final = timedelta(microseconds=1)
 IDENTITY_FAMILIES: Final[Mapping[str, str]] = {VEHICLE.id: "vehicle_profile", ENTERPRISE.id: "enterprise_profile"}
 """Entity -> view whose row says that the entity is there, and what it belongs to; it is read whatever a grant covers."""
 
-Pick = tuple[tuple[str, ...], Callable[[Sequence[Any]], Sequence[Any]]]
-"""Names of features, and what takes their values from a row."""
+_KINDS: Final[Mapping[str, Kind]] = {"float": "float", "category": "text"}
 
 
 @dataclass(frozen=True)
@@ -37,32 +36,23 @@ class ViewPlan:
         Its name.
     ttl_us
         Microseconds for which a row speaks.
-    features
-        Features that are read, by name and type; none where only the row itself matters.
+    wanted
+        (name, kind) of the features that are read; none where only the row itself matters.
+    links
+        Text columns that lead to other entities.
     """
 
     view: str
     ttl_us: int
-    features: tuple[Feature, ...]
-    _picks: dict[bytes, Pick] = field(default_factory=dict, compare=False, repr=False)
+    wanted: tuple[tuple[str, Kind], ...]
+    links: tuple[str, ...] = ()
+    readers: dict[bytes, tuple[RowReader, RowReader | None]] = field(default_factory=dict, compare=False, repr=False)
+    """Digest of a layout -> what reads features from its rows, and what reads links."""
 
-    def pick(self, layout: Layout) -> Pick:
-        """Return how to take the features from the values of a row: those that the layout has under this name and type."""
-        found = self._picks.get(layout.digest)
-        if found is None:
-            kind = {"float": "float", "category": "text"}
-            names = tuple(f.name for f in self.features if layout.kinds.get(f.name) == kind[f.dtype])
-            found = names, _taker([layout.places[name] for name in names])
-            self._picks[layout.digest] = found
-        return found
-
-
-def _taker(places: Sequence[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:
-    first, count = (places[0] if places else 0), len(places)
-    if list(places) == list(range(first, first + count)):
-        part = slice(first, first + count)
-        return lambda values: values[part]
-    return lambda values: [values[place] for place in places]
+    def learn(self, layout: Layout) -> tuple[RowReader, RowReader | None]:
+        """Return what reads rows of a layout, from now on kept in `readers`."""
+        links = RowReader(layout, [(name, "text") for name in self.links]) if self.links else None
+        return self.readers.setdefault(layout.digest, (RowReader(layout, self.wanted), links))
 
 
 @dataclass(frozen=True)
@@ -132,12 +122,14 @@ class ReadPlan:
         names = [name for name in self.product.families if FAMILIES[name].entity == entity and name != identity]
         made = [self._view(name) for name in (identity, *names)]
         # Where nothing is covered, nothing is asked for.
-        return (made[0], *(view for view in made[1:] if view.features))
+        return (made[0], *(view for view in made[1:] if view.wanted))
 
     def _view(self, name: str) -> ViewPlan:
         used, family = self.blank.keys() if name in self.product.families else (), FAMILIES[name]
         covered = (f for f in family.features if self.resources is None or self.resources.issuperset(f.resources))
-        return ViewPlan(name, timedelta(days=family.ttl_d) // MICROSECOND, tuple(f for f in covered if f.name in used))
+        wanted = tuple((f.name, _KINDS[f.dtype]) for f in covered if f.name in used)
+        links = (ENTERPRISE.id_column,) if self.joins_operator and ENTERPRISE.id_column in family.links else ()
+        return ViewPlan(name, timedelta(days=family.ttl_d) // MICROSECOND, wanted, links)
 
 
 def read_plan(product_id: str, resources: frozenset[str] | None) -> ReadPlan:

@@ -130,6 +130,11 @@ class ChainLedger:
         """Return how many transactions this process has made, and how many additions they held."""
         return self._queue.groups, self._queue.additions
 
+    @property
+    def waiting(self) -> int:
+        """Return how many additions of this process wait for a transaction."""
+        return self._queue.waiting
+
     def append(self, payload: Mapping[str, Any], *, at: datetime, beside: Beside | None = None) -> Entry:
         """Add a row; when this returns, it survives the loss of the process and of power.
 

@@ -69,6 +69,11 @@ class CommitQueue:
         self.groups = 0
         self.additions = 0
 
+    @property
+    def waiting(self) -> int:
+        """Return how many additions wait for a transaction at this moment."""
+        return len(self._waiting)
+
     def submit(self, addition: Addition) -> None:
         """Return when the addition is durable; raise why it is not."""
         with self._mutex:

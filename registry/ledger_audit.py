@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from registry.chain import VerifyReport
 from registry.errors import ConfigurationError, IntegrityError
-from registry.ledger_anchors import Anchor, Anchors, public_key, read_anchors
+from registry.ledger_anchors import Anchor, Anchors, newest_anchor, public_key, read_anchors, sign_anchor
 from registry.ledger_open import anchor_folder, ledger_names, open_ledger
 from registry.signing import ANCHOR_VERIFY_KEY
 
@@ -88,8 +88,13 @@ def anchor_ledgers(settings: Settings, *, names: Sequence[str] = ()) -> list[Anc
     for name in names or ledger_names(settings):
         with closing(open_ledger(settings, name, indexed=None)) as ledger:
             last = ledger.last()
-        if last is not None:
-            made.append(Anchors(anchor_folder(settings), name, settings.keys_dir).write(last))
+        if last is None:
+            continue
+        wanted, folder = sign_anchor(name, last, settings.keys_dir), anchor_folder(settings)
+        # Ed25519 signs the same text the same way, so an anchor that is there already says nothing new.
+        if newest_anchor(folder / f"{name}.anchors") != wanted:
+            Anchors(folder, name, settings.keys_dir).write(last)
+        made.append(wanted)
     return made
 
 

@@ -24,7 +24,7 @@ from feast.types import Float64, String  # noqa: TID253
 
 from features.packed import PACKED_TYPE
 from features.packed.keys import text_keys
-from features.packed.layout import Kind, Layout
+from features.packed.layout import DIGEST, STAMP, Kind, Layout
 from features.packed.rows import PackedRows, open_rows
 from registry.errors import InvalidRequest
 
@@ -49,7 +49,7 @@ class PackedOnlineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc] # Fea
         defined anew.
     """
 
-    type: Literal["features.packed.feast_store.PackedOnlineStore"] = PACKED_TYPE  # type: ignore[assignment]
+    type: Literal["features.packed.feast_store.PackedOnlineStore"] = PACKED_TYPE
     path: str = "online.db"
     url: str = ""
     timeout_s: float = 10.0
@@ -150,7 +150,7 @@ class PackedOnlineStore(OnlineStore):  # type: ignore[misc] # Feast has no types
         order = sorted(range(len(keys)), key=keys.__getitem__)  # neighbours in the table are written together
         if not config.online_store.rewrite:
             held = rows.held(view.name, keys)
-            order = [at for at in order if not packed[at].startswith(held.get(keys[at], _NEVER))]
+            order = [at for at in order if packed[at][STAMP] != held.get(keys[at])]
         rows.write(view.name, [keys[at] for at in order], [packed[at] for at in order])
         return len(order)
 
@@ -169,15 +169,11 @@ class PackedOnlineStore(OnlineStore):  # type: ignore[misc] # Feast has no types
             if row is None:
                 answers.append((None, 0, []))
                 continue
-            if row[:8] not in known:
+            if row[DIGEST] not in known:
                 known = dict(rows.layouts())
-            layout = known[row[:8]]
+            layout = known[row[DIGEST]]
             answers.append((layout, *layout.unpack(row)))
         return answers
-
-
-_NEVER: Final = b"\xff" * 32
-"""What no row begins with, because it is longer than what is compared."""
 
 
 def layout_of(view: Any) -> Layout:

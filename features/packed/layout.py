@@ -1,9 +1,9 @@
-"""How a row of a view becomes bytes: a head of layout and instants, a checksum, numbers, texts.
+"""How a row of a view becomes bytes: a checksum, a head of layout and instants, numbers, texts.
 
 ```text
+ 4 bytes   CRC-32 of all that follows, little-endian
  8 bytes   first bytes of the layout's digest
 16 bytes   event and created instant, microseconds since 1970, big-endian with the sign turned: bytes compare as instants do
- 4 bytes   CRC-32 of all other bytes
  8 n bytes the numbers of the view in declared order, IEEE 754 little-endian; not-a-number is null
  then      each text, and each value of another type as Feast's message: length in 4 bytes, bytes; length 2**32 - 1 is null
 ```
@@ -18,7 +18,7 @@ import hashlib
 import json
 import struct
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -33,18 +33,22 @@ if TYPE_CHECKING:
 Kind = Literal["float", "text", "message"]
 Value = float | str | bytes | None
 
-STAMPED: Final = 24
-"""Bytes of layout and instants: two rows that agree in them hold the same values."""
-DIGEST: Final = 8
+STAMP: Final = slice(4, 28)
+"""Where a row tells its layout and instants: two rows of an entity that agree in them hold the same values."""
+DIGEST: Final = slice(4, 12)
+"""Where a row tells its layout."""
+CREATED: Final = slice(20, 28)
+CHECKED: Final = 4
+"""Bytes of the checksum."""
+_DIGEST_BYTES: Final = 8
 _HEAD: Final = struct.Struct(">8sQQ")
-_CHECKED: Final = struct.Struct(">8sQQI")
+_CHECKSUM: Final = struct.Struct("<I")
 _LENGTH: Final = struct.Struct("<I")
 _SIGN: Final = 1 << 63
 _NO_INSTANT: Final = -_SIGN
 """A row without a created instant is older than one with any."""
 _NULL: Final = 0xFFFF_FFFF
 _NULL_TEXT: Final = _LENGTH.pack(_NULL)
-_CRC: Final = slice(STAMPED, STAMPED + 4)
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Layout:
     @cached_property
     def digest(self) -> bytes:
         """What the rows of this layout begin with."""
-        return hashlib.sha256(self.to_json().encode()).digest()[:DIGEST]
+        return hashlib.sha256(self.to_json().encode()).digest()[:_DIGEST_BYTES]
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -84,8 +88,17 @@ class Layout:
         return dict(self.columns)
 
     @cached_property
-    def _floats(self) -> struct.Struct:
-        return struct.Struct(f"<{len(self._named('float'))}d")
+    def n_floats(self) -> int:
+        """How many of the values are numbers."""
+        return len(self._named("float"))
+
+    @cached_property
+    def _numbers(self) -> struct.Struct:
+        return struct.Struct(f"<{self.n_floats}d")
+
+    @cached_property
+    def _opened(self) -> struct.Struct:
+        return struct.Struct(f"<I8s8s8s{self.n_floats}d")
 
     @cached_property
     def _tail(self) -> tuple[bool, ...]:
@@ -107,14 +120,13 @@ class Layout:
 
     def pack(self, values: Sequence[Value], event_us: int, created_us: int | None) -> bytes:
         """Return one row; `values` come in the order of `names`."""
-        n_floats = self._floats.size // 8
-        body = self._floats.pack(*(float("nan") if value is None else value for value in values[:n_floats]))
-        body += b"".join(map(_packed_text, values[n_floats:]))
-        head = _HEAD.pack(self.digest, event_us + _SIGN, (_NO_INSTANT if created_us is None else created_us) + _SIGN)
-        return head + zlib.crc32(body, zlib.crc32(head)).to_bytes(4, "big") + body
+        numbers = (float("nan") if value is None else value for value in values[:self.n_floats])
+        body = _HEAD.pack(self.digest, event_us + _SIGN, (_NO_INSTANT if created_us is None else created_us) + _SIGN)
+        body += self._numbers.pack(*numbers) + b"".join(map(_packed_text, values[self.n_floats:]))
+        return _CHECKSUM.pack(zlib.crc32(body)) + body
 
-    def unpack(self, row: bytes) -> tuple[int, list[Any]]:
-        """Return the event instant in microseconds and the values, in the order of `names`.
+    def opened(self, row: bytes) -> tuple[Any, ...]:
+        """Return checksum, digest, event and created instant as bytes, and from place 4 on the numbers, null as not-a-number.
 
         Raises
         ------
@@ -122,20 +134,16 @@ class Layout:
             If the bytes are not those that were written.
         """
         try:
-            _, event, _, crc = _CHECKED.unpack_from(row)
-            if zlib.crc32(row[_CRC.stop:], zlib.crc32(row[:STAMPED])) == crc:
-                values: list[Any] = [
-                    None if value != value else value for value in self._floats.unpack_from(row, _CRC.stop)
-                ]
-                if self._tail:
-                    values += self._unpacked_tail(row)
-                return event - _SIGN, values
-        except struct.error:
-            pass
-        raise damaged(self.view)
+            found = self._opened.unpack_from(row)
+        except struct.error as error:
+            raise damaged(self.view) from error
+        if zlib.crc32(row[CHECKED:]) != found[0]:
+            raise damaged(self.view)
+        return found
 
-    def _unpacked_tail(self, row: bytes) -> Iterable[str | bytes | None]:
-        at = _CRC.stop + self._floats.size
+    def tail(self, row: bytes) -> Iterator[str | bytes | None]:
+        """Yield the texts and messages of a row that has been opened, in the order of `names`."""
+        at = self._opened.size
         for is_text in self._tail:
             (length,) = _LENGTH.unpack_from(row, at)
             at += _LENGTH.size
@@ -145,6 +153,18 @@ class Layout:
             found = row[at:at + length]
             at += length
             yield found.decode() if is_text else found
+
+    def unpack(self, row: bytes) -> tuple[int, list[Any]]:
+        """Return the event instant in microseconds and the values, in the order of `names`.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If the bytes are not those that were written.
+        """
+        found = self.opened(row)
+        values: list[Any] = [None if value != value else value for value in found[4:]]
+        return micros(found[2]), [*values, *self.tail(row)]
 
     def pack_columns(
         self, columns: Sequence[pa.ChunkedArray | Sequence[bytes | None]], event_us: npt.NDArray[np.int64],
@@ -161,19 +181,23 @@ class Layout:
         """
         import numpy as np
 
-        count, n_floats = len(event_us), self._floats.size // 8
-        heads = np.empty(count, dtype=[("digest", f"V{DIGEST}"), ("event", ">u8"), ("created", ">u8")])
+        count, n_floats = len(event_us), self.n_floats
+        heads = np.empty(count, dtype=[("digest", f"V{_DIGEST_BYTES}"), ("event", ">u8"), ("created", ">u8")])
         heads["digest"] = np.void(self.digest)
         heads["event"] = event_us.view(np.uint64) + np.uint64(_SIGN)
         heads["created"] = 0 if created_us is None else created_us.view(np.uint64) + np.uint64(_SIGN)
         numbers = np.empty((count, n_floats), dtype="<f8")
         for place in range(n_floats):
             numbers[:, place] = _numbers(columns[place])
-        parts = [_bytes_of(numbers), *map(_texts, columns[n_floats:])]
-        bodies = parts[0] if len(parts) == 1 else list(map(b"".join, zip(*parts, strict=True)))
-        stamped = _bytes_of(heads.view(np.uint8).reshape(count, -1))
-        sums = np.fromiter(map(zlib.crc32, bodies, map(zlib.crc32, stamped)), dtype=">u4", count=count)
-        return list(map(b"".join, zip(stamped, _bytes_of(sums.reshape(count, 1)), bodies, strict=True)))
+        parts = [_bytes_of(heads.view(np.uint8).reshape(count, -1)), _bytes_of(numbers), *map(_texts, columns[n_floats:])]
+        bodies = list(map(b"".join, zip(*parts, strict=True)))
+        sums = np.fromiter(map(zlib.crc32, bodies), dtype="<u4", count=count)
+        return list(map(b"".join, zip(_bytes_of(sums.reshape(count, 1)), bodies, strict=True)))
+
+
+def micros(instant: bytes) -> int:
+    """Return an instant of a row in microseconds since 1970."""
+    return int.from_bytes(instant, "big") - _SIGN
 
 
 def damaged(view: str) -> ServiceUnavailable:

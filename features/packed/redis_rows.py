@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from features.packed.layout import STAMPED, Layout
+from features.packed.layout import STAMP, Layout
 from features.packed.rows import UNPUBLISHED, Publication, unavailable
 from features.snapshot import FeatureSnapshot
 from registry.errors import ConfigurationError, Conflict, ServiceUnavailable
@@ -45,8 +45,8 @@ if ARGV[1] ~= '' then
 end
 local function not_before(row, held)
   -- A number of Lua holds 53 bits, an instant has 64.
-  local a = {struct.unpack('>I4I4I4I4', row, 9)}
-  local b = {struct.unpack('>I4I4I4I4', held, 9)}
+  local a = {struct.unpack('>I4I4I4I4', row, 13)}
+  local b = {struct.unpack('>I4I4I4I4', held, 13)}
   for place = 1, 4 do
     if a[place] ~= b[place] then return a[place] > b[place] end
   end
@@ -149,13 +149,14 @@ class RedisRows:
             self._writers.hset(self._layouts, layout.digest, layout.to_json().encode())
 
     def held(self, view: str, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
-        """Return what the row of each key begins with."""
-        prefix, found = self._prefix(view), {}
+        """Return the stamp of the row of each key."""
+        prefix = self._prefix(view)
+        found: dict[bytes, bytes] = {}
         for start in range(0, len(keys), _MGET):
             part = keys[start:start + _MGET]
             with _told(), self._writers.pipeline(transaction=False) as pipeline:
                 for key in part:
-                    pipeline.getrange(prefix + key, _HEAD, _HEAD + STAMPED - 1)
+                    pipeline.getrange(prefix + key, _HEAD + STAMP.start, _HEAD + STAMP.stop - 1)
                 answers = pipeline.execute()
             found |= {key: head for key, head in zip(part, answers, strict=True) if head}
         return found

@@ -78,7 +78,7 @@ class PackedRows(Protocol):
         ...
 
     def held(self, view: str, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
-        """Return entity key -> first `STAMPED` bytes of the row that a load would find, for those of the keys that have one."""
+        """Return entity key -> the `STAMP` of the row that a load would find, for those of the keys that have one."""
         ...
 
     def write(self, view: str, keys: Sequence[bytes], rows: Sequence[bytes]) -> None:

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from features.packed.layout import STAMPED, Layout
+from features.packed.layout import STAMP, Layout
 from features.packed.rows import UNPUBLISHED, Publication, unavailable
 from features.snapshot import FeatureSnapshot
 
@@ -30,7 +30,7 @@ _META: Final = """
 _TABLE: Final = "CREATE TABLE IF NOT EXISTS {table} (entity_key BLOB PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID"
 _UPSERT: Final = """
     INSERT INTO {table} (entity_key, row) VALUES (?, ?) ON CONFLICT (entity_key) DO UPDATE SET row = excluded.row
-    WHERE substr(excluded.row, 9, 16) >= substr({table}.row, 9, 16)
+    WHERE substr(excluded.row, 13, 16) >= substr({table}.row, 13, 16)
 """
 """The sixteen bytes are the instants of a row, see `features.packed.layout`."""
 
@@ -62,7 +62,7 @@ class SqliteRows:
         with self._reading() as connection:
             if len(keys) == 1:
                 # One statement sees one state.
-                number, *rows = connection.execute(statement, (self._project, *keys * len(views))).fetchone()
+                number, *rows = connection.execute(statement, (self._project, *(keys[0],) * len(views))).fetchone()
                 return number, [[row] for row in rows]
             connection.execute("BEGIN")
             try:
@@ -99,9 +99,9 @@ class SqliteRows:
             )
 
     def held(self, view: str, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
-        """Return what each row of the view begins with."""
+        """Return the stamp of each row of the view."""
         with self._changing() as connection:
-            sql = f"SELECT entity_key, substr(row, 1, {STAMPED}) FROM {self._table(view)}"  # noqa: S608 - a name of ours
+            sql = f"SELECT entity_key, substr(row, {STAMP.start + 1}, {STAMP.stop - STAMP.start}) FROM {self._table(view)}"  # noqa: S608 - a name of ours
             return dict(connection.execute(sql))
 
     def write(self, view: str, keys: Sequence[bytes], rows: Sequence[bytes]) -> None:

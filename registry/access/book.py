@@ -10,10 +10,11 @@ import threading
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from registry.access.fold import fold
 from registry.access.grants import Grant, grant_for
 from registry.access.parties import ApiKey, Caller
 from registry.access.rules import access_rules
-from registry.access.state import AccessState, fold
+from registry.access.state import AccessState
 from registry.access.tokens import matches, read_token
 from registry.access.watch import watch_of
 from registry.errors import Unauthenticated
@@ -47,7 +48,7 @@ class AccessBook:
         self.rules = access_rules(settings)
         self._watch = watch_of(settings)
         self._lock = threading.Lock()
-        self._read: tuple[int, AccessState] | None = None
+        self._read: tuple[tuple[int, int], AccessState] | None = None
 
     @classmethod
     def open(cls, settings: Settings) -> AccessBook:
@@ -70,7 +71,7 @@ class AccessBook:
         key = state.keys.get(presented.key_id) if presented else None
         # An unknown key costs the same comparison as a known one.
         right = presented is not None and matches(presented, key.mac if key else _NOBODY, self._pepper)
-        if key is None or not right or not key.valid(now):
+        if key is None or not right or not key.valid(now) or state.consumers[key.consumer].closed_at is not None:
             raise Unauthenticated(
                 "the call carries no API key that is known and valid", where="Authorization",
                 remedy="Send a valid key; ask the operator of the platform for one.",

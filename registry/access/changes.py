@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from registry.access.fold import apply, fold
 from registry.access.rules import access_rules
-from registry.access.state import AccessState, apply, fold
+from registry.access.state import AccessState
 from registry.access.tokens import Token, mac_of, make_token
 from registry.errors import Conflict, InvalidRequest
 from registry.model_ledgers import ACCESS, lines, writing
@@ -69,6 +70,17 @@ class Writer:
             "kind": "consumer_added", "id": _checked_id(consumer), "role": role, "zh": zh, "en": en, "subject": subject,
             "epoch": epoch,
         }])
+
+    def bind_consumer(self, consumer: str, *, subject: str, reason: str) -> AccessState:
+        """Bind an operator to the pseudonym that its enterprise has after the keys of pseudonyms were rotated."""
+        return self._write([{
+            "kind": "consumer_bound", "id": consumer, "subject": _said(subject, "subject"), "reason": _said(reason, "reason"),
+            "epoch": self.settings.pseudonym_epoch,
+        }])
+
+    def close_consumer(self, consumer: str, *, reason: str) -> AccessState:
+        """Close a consumer for good: all its keys are refused from the next call on."""
+        return self._write([{"kind": "consumer_closed", "id": consumer, "reason": _said(reason, "reason")}])
 
     def issue_key(
         self, consumer: str, *, not_before: datetime | None = None, not_after: datetime | None = None

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from registry.access.consumers_cli import consumers, quota
 from registry.access.duties_cli import duties
-from registry.access.parties_cli import consumers, keys, quota
+from registry.access.keys_cli import keys
 from registry.access.scenarios_cli import scenarios
 from registry.access.statements_cli import disclosure, statement
 from registry.cli_options import json_option, local_time, now, settings_now
@@ -93,7 +94,7 @@ def log(consumer: str | None, last: int, as_json: bool) -> None:
 
 
 def _told(entries: list[Entry]) -> list[dict[str, Any]]:
-    from registry.access.state import void
+    from registry.access.fold import void
 
     owners: dict[str, str] = {}
     told = []

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from registry.access.cli_options import dry_run_option
 from registry.access.duties import GROUNDS, OUTCOMES, Ground, HumanReview, NoticeGiven, Objection, Outcome, ReviewResult
-from registry.access.parties_cli import dry_run_option
 from registry.cli_options import by_option, json_option, local_time, now, settings_now
 
 if TYPE_CHECKING:

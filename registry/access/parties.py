@@ -20,6 +20,8 @@ class Consumer:
         Pseudonym of the enterprise that an operator is, and epoch of the key that made it; None for every other role.
     added_at, added_by
         When and by whom it was added.
+    closed_at
+        When it left; its keys are refused from then on.
     """
 
     id: str
@@ -30,6 +32,7 @@ class Consumer:
     epoch: int
     added_at: datetime
     added_by: str
+    closed_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

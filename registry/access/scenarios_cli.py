@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from registry.access.parties_cli import dry_run_option, state_now, writer_now
+from registry.access.cli_options import dry_run_option, state_now, writer_now
 from registry.access.roles import DETAILS, Detail
 from registry.access.scenarios import CHARGE_CLASSES, STATUSES, ChargeClass, Step
 from registry.cli_options import by_option, json_option, local_time, now, reason_option, settings_now

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from registry.access.parties_cli import state_now
+from registry.access.cli_options import state_now
 from registry.cli_options import json_option, now, settings_now
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from registry.chain import ChainLedger
     from registry.settings import Settings
 
-NOTHING: Final = -1
+NOTHING: Final = (0, 0)
 """Stamp of a ledger that nobody has written yet."""
 MOMENT_S: Final = 0.05
 """How long a stamp holds for what follows within one call."""
@@ -25,8 +26,8 @@ MOMENT_S: Final = 0.05
 class Watch(Protocol):
     """Says whether a ledger changed."""
 
-    def stamp(self, *, just_asked: bool = False) -> int:
-        """Return a number that is another one after every change.
+    def stamp(self, *, just_asked: bool = False) -> tuple[int, int]:
+        """Return a pair that is another one after every change.
 
         Parameters
         ----------
@@ -46,7 +47,7 @@ def watch_of(settings: Settings) -> Watch:
 
 
 class SqliteWatch:
-    """Changes of an SQLite file by other connections, seen by `PRAGMA data_version`: some 5 us, nothing is read.
+    """Changes of an SQLite file by other connections, seen by `PRAGMA data_version`: some 6 us, nothing is read.
 
     Parameters
     ----------
@@ -57,9 +58,10 @@ class SqliteWatch:
     def __init__(self, path: Path) -> None:
         self._path, self._lock = path, threading.Lock()
         self._db: sqlite3.Connection | None = None
+        self._file, self._opened = (0, 0), 0
 
-    def stamp(self, *, just_asked: bool = False) -> int:
-        """Return a number that is another one after every change; the same one as long as nothing was committed.
+    def stamp(self, *, just_asked: bool = False) -> tuple[int, int]:
+        """Return what is another pair after every change; the same one as long as nothing was committed.
 
         Raises
         ------
@@ -68,14 +70,14 @@ class SqliteWatch:
         """
         with self._lock:
             try:
-                if self._db is None:
-                    if not self._path.exists():
-                        return NOTHING
-                    self._db = sqlite3.connect(
-                        f"{self._path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
-                    )
-                return int(self._db.execute("PRAGMA data_version").fetchone()[0])
-            except sqlite3.Error as error:
+                found = os.stat(self._path)  # noqa: PTH116 - a Path costs more than the question
+                if self._db is None or (found.st_dev, found.st_ino) != self._file:
+                    self._open(found)
+                assert self._db is not None
+                return self._opened, int(self._db.execute("PRAGMA data_version").fetchone()[0])
+            except FileNotFoundError:
+                return NOTHING
+            except (OSError, sqlite3.Error) as error:
                 raise ServiceUnavailable(
                     f"the access ledger cannot be asked for changes: {error}", where=str(self._path),
                     remedy="Check that the disk has space and that the folder may be written.",
@@ -84,9 +86,20 @@ class SqliteWatch:
     def close(self) -> None:
         """Let go of the file."""
         with self._lock:
-            if self._db is not None:
-                self._db.close()
-                self._db = None
+            self._close()
+
+    def _open(self, found: os.stat_result) -> None:
+        # A file that was restored from a backup is another one, with a count of changes of its own.
+        self._close()
+        self._db = sqlite3.connect(
+            f"{self._path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+        )
+        self._file, self._opened = (found.st_dev, found.st_ino), self._opened + 1
+
+    def _close(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
 
 
 class ServerWatch:
@@ -101,9 +114,9 @@ class ServerWatch:
     def __init__(self, settings: Settings) -> None:
         self._settings, self._lock = settings, threading.Lock()
         self._ledger: ChainLedger | None = None
-        self._last: tuple[float, int] = (-MOMENT_S, NOTHING)
+        self._last: tuple[float, tuple[int, int]] = (-MOMENT_S, NOTHING)
 
-    def stamp(self, *, just_asked: bool = False) -> int:
+    def stamp(self, *, just_asked: bool = False) -> tuple[int, int]:
         """Return the position of the newest line; within `MOMENT_S` the same again where the call has just asked.
 
         Raises
@@ -117,7 +130,7 @@ class ServerWatch:
         at_s = time.monotonic()
         ledger = self._opened()
         newest = ledger.store.read(f"SELECT max(seq) FROM {ledger.table}")[0][0]  # noqa: S608 - a name of ours
-        self._last = at_s, NOTHING if newest is None else int(newest)
+        self._last = at_s, NOTHING if newest is None else (1, int(newest))
         return self._last[1]
 
     def close(self) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from registry.access.state import AccessState, apply, fold
+from registry.access.fold import apply, fold
+from registry.access.state import AccessState
 from registry.chain import Entry
 from registry.errors import RoadRiskError
 
@@ -51,6 +52,9 @@ def scenario_line(name: str, consumer: str, days: int, by: str) -> Line:
 people, hours = st.sampled_from(PEOPLE), st.integers(0, 96)
 lines = st.one_of(
     st.builds(consumer_line, st.sampled_from(CONSUMERS), st.sampled_from(["insurer", "operator", "nobody"]), people),
+    st.builds(
+        lambda name, by: {"kind": "consumer_closed", "id": name, "reason": "r", "by": by}, st.sampled_from(CONSUMERS), people
+    ),
     st.builds(key_line, st.sampled_from(KEYS), st.sampled_from(CONSUMERS), st.none() | hours, st.none() | hours, people),
     st.builds(rotation_line, st.sampled_from(KEYS), st.sampled_from(KEYS), st.sampled_from(CONSUMERS), hours, people),
     st.builds(lambda key, by: {"kind": "key_revoked", "id": key, "reason": "r", "by": by}, st.sampled_from(KEYS), people),
@@ -79,19 +83,21 @@ class Oracle:
         kind = line["kind"]
         if kind == "consumer_added":
             return line["role"] != "nobody" and not self._made("consumer_added", line["id"])
+        if kind == "consumer_closed":
+            return self.present(line["id"])
         if kind == "key_issued":
             ordered = line["not_before"] is None or line["not_after"] is None or line["not_before"] < line["not_after"]
-            return bool(self._made("consumer_added", line["consumer"])) and not self._key(line["id"]) and ordered
+            return self.present(line["consumer"]) and not self._key(line["id"]) and ordered
         if kind == "key_rotated":
             old = self._key(line["old"])
             return bool(
-                old and old["consumer"] == line["consumer"] and not self._key(line["id"])
+                old and old["consumer"] == line["consumer"] and self.present(line["consumer"]) and not self._key(line["id"])
                 and not self._revoked(line["old"]) and not self._rotations(line["old"])
             )
         if kind == "key_revoked":
             return bool(self._key(line["id"])) and not self._revoked(line["id"])
         if kind == "scenario_applied":
-            return bool(self._made("consumer_added", line["consumer"])) and not self._made(kind, line["id"])
+            return self.present(line["consumer"]) and not self._made(kind, line["id"])
         return self._may_step(line, at)
 
     def valid(self, key: str, now: datetime) -> bool:
@@ -136,6 +142,9 @@ class Oracle:
     def _made(self, kind: str, name: str) -> list[Line]:
         return [line for line, _ in self.past if line["kind"] == kind and line["id"] == name]
 
+    def present(self, name: str) -> bool:
+        return bool(self._made("consumer_added", name)) and not self._made("consumer_closed", name)
+
     def _key(self, name: str) -> Line | None:
         found = [*self._made("key_issued", name), *self._made("key_rotated", name)]
         return found[0] if found else None
@@ -175,6 +184,9 @@ def test_the_fold_agrees_with_looking_through_all_lines(wanted: list[tuple[Line,
         assert {name: one.in_force(now) for name, one in state.scenarios.items()} == {
             name: oracle.in_force(name, now) for name in state.scenarios
         }
+    assert {name: one.closed_at is None for name, one in state.consumers.items()} == {
+        name: oracle.present(name) for name in state.consumers
+    }
     assert {name: one.standing for name, one in state.scenarios.items()} == {
         name: oracle.standing(name) for name in state.scenarios
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -145,6 +146,39 @@ def test_a_revocation_by_another_process_bites_at_once(settings: Settings) -> No
     )
     assert done.returncode == 0, done.stderr
     assert not lets_in(book, token)
+
+
+def test_a_consumer_that_left_is_refused_with_every_key(settings: Settings) -> None:
+    tokens = [token_of(settings) for _ in range(2)]
+    add_consumer(settings, "insurer-b")
+    other = token_of(settings, "insurer-b")
+    book = AccessBook.open(settings)
+    assert all(lets_in(book, token) for token in tokens)
+    Writer(settings, APPROVER, NOW).close_consumer("insurer-a", reason="contract ended")
+    assert [lets_in(book, token) for token in (*tokens, other)] == [False, False, True]
+    for change in (
+        lambda writer: writer.issue_key("insurer-a"), lambda writer: writer.rotate_key(tokens[0].split("_")[1]),
+        lambda writer: writer.apply_for(REQUEST), lambda writer: writer.close_consumer("insurer-a", reason="again"),
+    ):
+        with pytest.raises(Conflict, match="consumer insurer-a was closed on 2026-07-10"):
+            change(Writer(settings, APPLICANT, NOW))
+
+
+def test_a_ledger_that_was_removed_or_replaced_is_noticed(settings: Settings, tmp_path: Path) -> None:
+    token, path = token_of(settings), settings.ledger_dir / "access.db"
+    book = AccessBook.open(settings)
+    assert lets_in(book, token)
+    backup = tmp_path / "backup"
+    shutil.copytree(settings.ledger_dir, backup)
+    Writer(settings, APPLICANT, NOW).revoke_key(token.split("_")[1], reason="lost")
+    assert not lets_in(book, token)
+    path.rename(tmp_path / "away.db")
+    with pytest.raises(IntegrityError, match="rows were cut off"):
+        book.authenticate(token, NOW)
+    # What an operator restores whole from a backup holds again; the anchors outside show that it was taken back.
+    shutil.rmtree(settings.ledger_dir)
+    shutil.copytree(backup, settings.ledger_dir)
+    assert lets_in(book, token)
 
 
 def test_a_suspension_bites_the_next_call_and_a_resumption_too(settings: Settings) -> None:

@@ -18,6 +18,7 @@ from registry.access.usage import counts_of
 from registry.cli import main
 from registry.decisions import Beside, Decision, DecisionLedger
 from registry.errors import QuotaExceeded, Unauthenticated
+from registry.generation import switch
 from registry.settings import Settings
 from registry.signing import init_keys
 
@@ -120,10 +121,22 @@ def test_an_application_says_what_it_will_lack(call: Call, token: str) -> None:
     assert "no product or live portfolio 'horoscope'" in call(*unknown, "--end", "2027-01-01", code=30)["error"]["message"]
 
 
-def test_an_operator_is_bound_to_its_enterprise(call: Call) -> None:
+def test_an_operator_is_bound_to_its_enterprise(call: Call, settings: Settings) -> None:
     add = ["consumers", "add", "fleet", "--role", "operator", "--zh", "企业", "--en", "Fleet", "--by", "周敏"]
     assert "an operator is bound to its own enterprise" in call(*add, code=20)["error"]["message"]
     assert call(*add, "--subject", "a1b2c3")["subject"] == "a1b2c3"
+    bind = ["consumers", "bind", "fleet", "--subject", "d4e5f6", "--by", "周敏", "--reason", "keys were rotated"]
+    assert "is bound under the pseudonym keys of epoch 1 already" in call(*bind, code=60)["error"]["message"]
+    switch(settings.home, 2)
+    bound = call(*bind)
+    assert (bound["subject"], bound["epoch"]) == ("d4e5f6", 2)
+
+
+def test_a_consumer_is_closed(call: Call, settings: Settings, token: str) -> None:
+    assert call("consumers", "close", "demo-insurer", "--by", "张局", "--reason", "contract ended")["closed_at"]
+    with pytest.raises(Unauthenticated, match="no API key that is known and valid"):
+        grant_of(settings, token)
+    assert [one["keys"] for one in call("consumers", "list")["consumers"]] == [0]
 
 
 def test_a_key_is_handed_over_in_a_file(call: Call, settings: Settings, token: str, tmp_path: Path) -> None:

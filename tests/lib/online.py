@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from features.packed.layout import STAMPED, Layout
+from features.packed.layout import CREATED, DIGEST, STAMP, Layout, micros
 from features.packed.rows import ONLINE_FILE, publication_of, settled_rows
 from features.views import PROJECT
 from registry.settings import Settings
@@ -31,7 +31,7 @@ def change_rows(settings: Settings, view: str, change: Callable[[dict[str, Any]]
     table = f'"{PROJECT}_{view}"'
     with sqlite3.connect(settings.feast_dir / ONLINE_FILE) as connection:
         for key, row in connection.execute(f"SELECT entity_key, row FROM {table} ORDER BY entity_key").fetchall():
-            made = _changed(layouts[row[:8]], row, change)
+            made = _changed(layouts[row[DIGEST]], row, change)
             if made != row:
                 connection.execute(f"UPDATE {table} SET row = ? WHERE entity_key = ?", (made, key))
                 changed += 1
@@ -43,11 +43,6 @@ def _changed(layout: Layout, row: bytes, change: Callable[[dict[str, Any]], obje
     event, values = layout.unpack(row)
     named = dict(zip(layout.names, values, strict=True))
     change(named)
-    made = layout.pack([named[name] for name in layout.names], event, created_of(row))
-    assert made[:STAMPED] == row[:STAMPED]
+    made = layout.pack([named[name] for name in layout.names], event, micros(row[CREATED]))
+    assert made[STAMP] == row[STAMP]
     return made
-
-
-def created_of(row: bytes) -> int:
-    """Return the created instant of a row in microseconds."""
-    return int.from_bytes(row[16:24], "big") - (1 << 63)

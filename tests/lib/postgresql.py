@@ -19,6 +19,9 @@ DRIVER = importlib.util.find_spec("psycopg") is not None
 INSTALLED = bool(PROGRAMS) and (PROGRAMS[-1] / "initdb").exists()
 
 
+_running: dict[str, tuple[Path, str, dict[str, Any]]] = {}
+
+
 @contextmanager
 def postgresql(*, fsync: bool = False) -> Iterator[str]:
     """Yield the address of a running server whose user `roadrisk` needs no password."""
@@ -29,14 +32,35 @@ def postgresql(*, fsync: bool = False) -> Iterator[str]:
         shutil.chown(folder, user)
     how: dict[str, Any] = {"user": user, "cwd": folder, "check": True, "capture_output": True}
     data, options = folder / "data", f"-p {port} -h 127.0.0.1 -k {folder} -c fsync={'on' if fsync else 'off'}"
+    address = f"postgresql://roadrisk@127.0.0.1:{port}/postgres"
+    _running[address] = data, options, how
     try:
         subprocess.run([programs / "initdb", "-D", data, "-A", "trust", "-U", "roadrisk", "-N"], **how)
-        subprocess.run([programs / "pg_ctl", "-D", data, "-o", options, "-w", "-l", folder / "log", "start"], **how)
-        yield f"postgresql://roadrisk@127.0.0.1:{port}/postgres"
+        start(address)
+        yield address
     finally:
-        if (data / "postmaster.pid").exists():
-            subprocess.run([programs / "pg_ctl", "-D", data, "-m", "immediate", "stop"], **how)
+        stop(address)
+        del _running[address]
         shutil.rmtree(folder)
+
+
+def start(address: str) -> None:
+    """Start a server that was stopped."""
+    data, options, how = _running[address]
+    subprocess.run([PROGRAMS[-1] / "pg_ctl", "-D", data, "-o", options, "-w", "-l", data.parent / "log", "start"], **how)
+
+
+def stop(address: str) -> None:
+    """Stop a running server as a crash would."""
+    data, _, how = _running[address]
+    if (data / "postmaster.pid").exists():
+        subprocess.run([PROGRAMS[-1] / "pg_ctl", "-D", data, "-m", "immediate", "stop"], **how)
+
+
+def restart(address: str) -> None:
+    """Let a server crash, if it runs, and start it again."""
+    stop(address)
+    start(address)
 
 
 def new_database(address: str, name: str) -> str:

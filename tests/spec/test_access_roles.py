@@ -8,11 +8,12 @@ from typing import get_args
 
 import pytest
 
+from registry.access.fold import apply
 from registry.access.grants import Grant, grant_for
 from registry.access.parties import Quota
 from registry.access.roles import ACTIONS, DETAILS, ROLES, Action, Detail, Role
 from registry.access.rules import AccessRules
-from registry.access.state import AccessState, apply
+from registry.access.state import AccessState
 from registry.access.terms import Term
 from registry.errors import AccessRefused, InvalidRequest
 from tests.lib.access import NOW, REQUEST, active, caller, grant, state_of
