@@ -15,6 +15,8 @@ from registry.settings import Settings
 from serving.adapter_routes import adapter_router
 from serving.app_version import API_VERSION
 from serving.authorised import Door
+from serving.batches.desk import BatchDesk, open_batches
+from serving.batches.routes import batch_router
 from serving.catalogue_routes import add_pages, catalogue_router, health_router
 from serving.desk import ScoringDesk
 from serving.documents import DESCRIPTION, finish
@@ -35,7 +37,8 @@ NO_TELEMETRY: Final[TelemetryConfig] = {
 
 
 def create_app(
-    desk: ScoringDesk, gate: Gate, *, rows_behind: RowsBehind | None = None, max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
+    desk: ScoringDesk, gate: Gate, *, rows_behind: RowsBehind | None = None, batches: BatchDesk | None = None,
+    max_body_bytes: int = DEFAULT_MAX_BODY_BYTES,
 ) -> FastAPI:
     """Return the application over a scoring desk.
 
@@ -47,6 +50,8 @@ def create_app(
         Who may ask what.
     rows_behind
         Finds the rows of the sources behind a decision; None where there is no warehouse.
+    batches
+        Takes batches in; None where there is no folder for them.
     max_body_bytes
         Longest body of a request.
     """
@@ -58,6 +63,8 @@ def create_app(
     )
     app.include_router(score_router(desk, door, metrics))
     app.include_router(past_router(past, door))
+    if batches is not None:
+        app.include_router(batch_router(batches, door))
     app.include_router(adapter_router(desk, door))
     app.include_router(catalogue_router(desk, door))
     app.include_router(health_router(desk, door, metrics))
@@ -81,7 +88,7 @@ def open_app(settings: Settings) -> FastAPI:
 
     desk = open_desk(settings)
     gate = open_gate(settings, desk.decisions, desk.clock)
-    return create_app(desk, gate, rows_behind=partial(rows_behind, settings))
+    return create_app(desk, gate, rows_behind=partial(rows_behind, settings), batches=open_batches(settings, desk))
 
 
 def _add_document(app: FastAPI) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from features.online import OnlineInputs
 from registry.entities import Entity
+from registry.errors import RoadRiskError
 
 
 class FeatureSource(Protocol):
@@ -24,12 +25,34 @@ class FeatureSource(Protocol):
         """
         ...
 
+    def resolve_many(self, entity: Entity, keys: Sequence[Mapping[str, str]]) -> list[str | RoadRiskError]:
+        """Return for each key what `resolve` returns, or in its place the error that it raises for this key alone.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If the store does not answer.
+        """
+        ...
+
     def read(
         self, product_id: str, entity_id: str, *, resources: frozenset[str] | None = None
     ) -> OnlineInputs:
         """Return the inputs of one product for an entity; raises as `resolve` does.
 
         Inputs that rest on a resource outside `resources` are not read; None for all.
+        """
+        ...
+
+    def read_many(
+        self, product_id: str, entity_ids: Sequence[str], *, resources: frozenset[str] | None = None
+    ) -> list[OnlineInputs | RoadRiskError]:
+        """Return for each entity what `read` returns, or in its place the error that it raises for this entity alone.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If the store does not answer.
         """
         ...
 

@@ -21,11 +21,12 @@ MOST_ROWS: Final = 1000
 
 
 def score_many(
-    model: LiveScorer, inputs: Sequence[OnlineInputs], *, product: ScoreProduct | None = None
+    model: LiveScorer, inputs: Sequence[OnlineInputs], *, product: ScoreProduct | None = None,
+    score_ids: Sequence[str] | None = None,
 ) -> list[Scored]:
     """Return the answers for many entities or rows, in their order.
 
-    Each is what `serving.answering.answer_score` gives for it alone, to the last bit.
+    Each is what `serving.answering.answer_score` gives for it alone, to the last bit. The ids of the answers are new, unless given.
 
     Raises
     ------
@@ -37,8 +38,8 @@ def score_many(
     values = [model_inputs(manifest, one) for one in known]
     matrix, unseen = model.scorer.encode(values)
     answers = [
-        unscored(model.scorer, model.version, one, row, score_id=new_score_id(), product=product)
-        for one, row in zip(known, values, strict=True)
+        unscored(model.scorer, model.version, one, row, score_id=score_id, product=product)
+        for one, row, score_id in zip(known, values, score_ids or [new_score_id() for _ in known], strict=True)
     ]
     chosen = [i for i, answer in enumerate(answers) if answer["no_score"] is None]
     part = matrix[chosen]

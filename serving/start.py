@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from features.online import OnlineInputs
 from registry.decisions import DecisionLedger
 from registry.entities import Entity
-from registry.errors import ServiceUnavailable
+from registry.errors import RoadRiskError, ServiceUnavailable
 from registry.products import PRODUCTS
 from registry.settings import Settings
 from serving.desk import ScoringDesk
@@ -44,11 +44,23 @@ class NoStore:
             remedy="Build and materialise features, promote a product's model, then restart the service.",
         )
 
+    def resolve_many(self, entity: Entity, keys: Sequence[Mapping[str, str]]) -> list[str | RoadRiskError]:
+        """Refuse."""
+        del keys
+        raise ServiceUnavailable(f"there is no feature store to find a {entity.en} in")
+
     def read(
         self, product_id: str, entity_id: str, *, resources: frozenset[str] | None = None
     ) -> OnlineInputs:
         """Refuse."""
         del resources
+        raise ServiceUnavailable(f"there is no feature store for {product_id}")
+
+    def read_many(
+        self, product_id: str, entity_ids: Sequence[str], *, resources: frozenset[str] | None = None
+    ) -> list[OnlineInputs | RoadRiskError]:
+        """Refuse."""
+        del entity_ids, resources
         raise ServiceUnavailable(f"there is no feature store for {product_id}")
 
     def ready(self) -> None:

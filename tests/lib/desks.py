@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from features.online import OnlineInputs, SourceAge
 from registry.access.local import init_local, local_token
 from registry.chain import ChainLedger
 from registry.decisions import INDEXED, DecisionLedger
 from registry.entities import Entity
-from registry.errors import UnknownEntity
+from registry.errors import RoadRiskError, UnknownEntity
 from registry.products import PRODUCTS
 from registry.scorer import Scorer
 from registry.settings import Settings
@@ -57,8 +57,26 @@ class DictSource:
                 for age in found.sources)
         return replace(found, sources=tuple(ages))
 
+    def resolve_many(self, entity: Entity, keys: Sequence[Mapping[str, str]]) -> list[str | RoadRiskError]:
+        return [_or_error(lambda key=key: self.resolve(entity, key)) for key in keys]  # type: ignore[misc]
+
+    def read_many(
+        self, product_id: str, entity_ids: Sequence[str], *, resources: frozenset[str] | None = None
+    ) -> list[OnlineInputs | RoadRiskError]:
+        return [self.read(product_id, entity_id, resources=resources) for entity_id in entity_ids]
+
     def ready(self) -> None:
         return None
+
+
+_T = TypeVar("_T")
+
+
+def _or_error(make: Callable[[], _T]) -> _T | RoadRiskError:
+    try:
+        return make()
+    except UnknownEntity as error:
+        return error
 
 
 def tiny_inputs(seed: int = 7, **changes: float | str | None) -> OnlineInputs:

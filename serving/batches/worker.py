@@ -1,0 +1,182 @@
+"""The process that scores batches: `python -m serving.batches.worker`. One works at a time per home; it ends when nothing is left.
+
+A chunk is committed by the rename of its part. A process that is killed leaves what it had committed; the next one goes on at the
+first missing part, and finds out from the ledger whether that chunk had been recorded.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from registry.errors import AccessRefused, Conflict, NotFound, RoadRiskError, ServiceUnavailable
+from registry.locks import exclusive
+from serving.asked import Asked
+from serving.batches.folder import BatchFolder, BatchFolders, Header
+from serving.problems import problem_of
+
+if TYPE_CHECKING:
+    from registry.access.book import AccessBook
+    from registry.settings import Settings
+    from serving.desk import ScoringDesk
+    from serving.live import LiveScorer
+
+ATTEMPTS: Final = 6
+"""How often a chunk is tried while a store does not answer, with growing pauses; about half a minute in all. [A]"""
+NICENESS: Final = 10
+
+
+@dataclass
+class Worker:
+    """Works at batches, one chunk of one batch at a time, the least advanced first, so that a small one overtakes a large one.
+
+    Parameters
+    ----------
+    settings
+        Names batches, models, store and ledger.
+    desk
+        Scores and records.
+    book
+        Says before every chunk whether it may still be asked for.
+    sleep
+        Waits some seconds.
+    """
+
+    settings: Settings
+    desk: ScoringDesk
+    book: AccessBook
+    sleep: Callable[[float], None] = time.sleep
+    _models: dict[str, LiveScorer] = field(default_factory=dict)
+
+    def run(self) -> int:
+        """Work until nothing is left; return how many chunks were done."""
+        folders, done = BatchFolders(self.settings.batch_dir), 0
+        folders.sweep(self.desk.clock())
+        while waiting := folders.waiting():
+            try:
+                self._next(waiting[0])
+            except (NotFound, FileNotFoundError):
+                # Removed by its consumer meanwhile.
+                if waiting[0].path.exists():
+                    raise
+            done += 1
+        return done
+
+    def _next(self, folder: BatchFolder) -> None:
+        header, parts = folder.header, folder.parts()
+        chunk = next(i for i in range(header.chunks) if i not in parts)
+        for attempt in range(ATTEMPTS):
+            try:
+                self._chunk(folder, header, chunk)
+            except ServiceUnavailable as error:
+                if attempt + 1 == ATTEMPTS:
+                    self._fail(folder, header, error)
+                else:
+                    self.sleep(float(2**attempt))
+            except RoadRiskError as error:
+                self._fail(folder, header, error)
+                return
+            else:
+                return
+
+    def _chunk(self, folder: BatchFolder, header: Header, chunk: int) -> None:
+        from serving.batches.work import answered, answered_before, staged_rows
+
+        if header.epoch != self.desk.epoch:
+            raise Conflict("the keys of the pseudonyms were rotated since the batch came in", remedy="Send it again.")
+        model, rows = self._model(folder, header), staged_rows(folder, chunk)
+        asked = self._asked(header)
+        lines = answered_before(self.desk, model, header, rows, folder, chunk, asked)
+        if lines is None:
+            lines = answered(self.desk, model, rows, asked, seed=header.seed, folder=folder, chunk=chunk)
+        folder.write_part(chunk, lines)
+
+    def _asked(self, header: Header) -> Asked:
+        caller = header.who()
+        state = self.book.state()
+        key = state.keys.get(caller.key_id)
+        if key is None or not key.valid(self.desk.clock()):
+            raise AccessRefused("the key that brought the batch is not live any more", remedy="Send it again with another key.")
+        grant = self.book.authorise(
+            caller, product=header.product, action="batch", now=self.desk.clock(), scenario=header.scenario
+        )
+        return Asked(header.request_id, time.perf_counter(), grant, traceparent=header.traceparent, batch=header.id)
+
+    def _model(self, folder: BatchFolder, header: Header) -> LiveScorer:
+        chosen = folder.model
+        if chosen is None:
+            chosen = self._live(header.product)
+            folder.write("model.json", orjson.dumps(chosen))
+        if chosen["digest"] not in self._models:
+            from serving.live import LiveScorer
+
+            scorer = self.desk.live.current.with_digest(header.product, chosen["digest"])
+            self._models[chosen["digest"]] = LiveScorer(chosen["version"], scorer)
+        return self._models[chosen["digest"]]
+
+    def _live(self, product: str) -> dict[str, str]:
+        from registry.promotion import live
+
+        found = live(self.settings).get(product)
+        if found is None:
+            raise ServiceUnavailable(f"product {product} has no live model", remedy="Promote a model, then send it again.")
+        return {"version": str(found.version), "digest": found.digest}
+
+    def _fail(self, folder: BatchFolder, header: Header, error: RoadRiskError) -> None:
+        folder.write("failed.json", orjson.dumps(problem_of(error).document(header.id), default=str))
+
+
+@contextmanager
+def only_one(root: Path) -> Iterator[bool]:
+    """Hold the place of the one worker of a home; yields False at once where another already waits for it.
+
+    Whoever waits has not looked at the batches yet, so it will see everything that was published before.
+    """
+    import fcntl
+
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (root / "waiting.lock").open("ab") as place:
+        try:
+            fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        with exclusive(root / "working.lock"):
+            fcntl.flock(place, fcntl.LOCK_UN)
+            yield True
+
+
+def main() -> int:
+    """Work until nothing is left."""
+    from registry.settings import Settings
+
+    settings = Settings()
+    with only_one(settings.batch_dir) as mine:
+        if not mine or not BatchFolders(settings.batch_dir).waiting():
+            return 0
+        return _work(settings)
+
+
+def _work(settings: Settings) -> int:
+    from registry.access.book import AccessBook
+    from serving.start import make_desk, set_environment
+
+    os.nice(NICENESS)
+    set_environment()
+    try:
+        desk: Any = make_desk(settings)
+        Worker(settings, replace(desk, shadow=None), AccessBook.open(settings)).run()
+    except RoadRiskError as error:
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
