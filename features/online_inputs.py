@@ -105,9 +105,19 @@ class Freshness(Mapping[str, FeatureAge]):
         sources: tuple[SourceAge, ...],
     ) -> None:
         self._origin, self._times, self._sources = origin, times, sources
+        self._found: dict[tuple[str, tuple[str, ...]], FeatureAge] = {}
 
     def __getitem__(self, name: str) -> FeatureAge:
-        view, resources = self._origin[name]
+        origin = self._origin[name]
+        found = self._found.get(origin)
+        if found is None:
+            found = self._found[origin] = self._age(*origin)
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._origin
+
+    def _age(self, view: str, resources: tuple[str, ...]) -> FeatureAge:
         ages = {source.resource: source.age_d for source in self._sources}
         # A source that was never delivered is older than any other.
         _, oldest = max((float("inf") if ages[resource] is None else ages[resource], resource) for resource in resources)

@@ -168,6 +168,10 @@ class BatchFolder:
         """Keep the problems of a chunk before its record is made, so that a later attempt can tell them."""
         self.write(f"parts/{chunk:06d}.pending", orjson.dumps({str(row): problem for row, problem in problems.items()}))
 
+    def has_pending(self, chunk: int) -> bool:
+        """Return whether a record of a chunk may have been made, though its part is not there."""
+        return (self.path / f"parts/{chunk:06d}.pending").exists()
+
     def pending(self, chunk: int) -> dict[int, Any]:
         """Return the problems of a chunk as they were kept before its record."""
         return {int(row): problem for row, problem in (self._read(f"parts/{chunk:06d}.pending") or {}).items()}
