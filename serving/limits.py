@@ -94,7 +94,8 @@ class BodyLimits:
 
 def is_batch(scope: Scope) -> bool:
     """Return whether a request brings a batch, whose body has limits of its own (`serving.batches.body`)."""
-    return scope["method"] == "POST" and scope["path"].startswith("/v1/") and scope["path"].endswith("/batches")
+    path = str(scope["path"])
+    return scope["method"] == "POST" and path.startswith("/v1/") and path.endswith("/batches")
 
 
 async def _receive_until(receive: Receive, deadline: float) -> Message:

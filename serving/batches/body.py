@@ -50,7 +50,7 @@ async def batch_body(request: Request) -> Body:
 
 
 async def _received(request: Request) -> bytes:
-    chunks, total, deadline = [], 0, time.monotonic() + BODY_S
+    chunks, total, deadline = list[bytes](), 0, time.monotonic() + BODY_S
     stream = request.stream()
     while True:
         try:

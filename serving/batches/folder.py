@@ -113,12 +113,14 @@ class BatchFolder:
     @property
     def model(self) -> dict[str, str] | None:
         """Version and digest of its model, None before its start."""
-        return self._read("model.json")
+        found: dict[str, str] | None = self._read("model.json")
+        return found
 
     @property
     def failure(self) -> dict[str, Any] | None:
         """The problem that ended it, None where none did."""
-        return self._read("failed.json")
+        found: dict[str, Any] | None = self._read("failed.json")
+        return found
 
     @property
     def ended(self) -> bool:

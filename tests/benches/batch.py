@@ -1,0 +1,158 @@
+"""A batch with exact explanations and durable records, beside the stock assembly on the same rows and model.
+
+A tiny simulated province is made, trained and served from (`roadrisk demo --preset tiny`). Ours: an NDJSON body of vehicles by VIN
+is taken in, pseudonymised, read in bulk, scored, exactly explained, recorded in the ledger and written as a result file, in one
+process. The stock assembly does less: Feast's `get_online_features` on its own SQLite store with the same rows, `mlflow.pyfunc` with its
+signature enforced, and `shap.TreeExplainer` on every booster, 500 rows at a time; nothing is pseudonymised or recorded. It is given
+fewer rows and both are compared per row. Vehicles repeat, because the province has some hundred of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import redirect_stdout
+from dataclasses import replace
+from datetime import datetime, timedelta
+from io import StringIO
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any, Final
+
+from registry.entities import VEHICLE
+from registry.settings import Settings
+
+TITLE: Final = "Batches"
+FIGURES: Final = {
+    "vs_stock": "time of the stock assembly per row / ours",
+    "rows_per_s": "rows of ours per second, from the body to the result file",
+    "stock_rows_per_s": "rows of the stock assembly per second",
+    "peak_mb": "peak memory of the process that did ours, with the model and all libraries, in megabytes",
+    "growth_mb": "by how much the second half of the rows raised that peak, in megabytes",
+}
+PRODUCT: Final = "maintenance"
+ROWS, STOCK_ROWS, STEP = 20_000, 1000, 500
+
+
+def run() -> dict[str, float]:
+    """Return the figures."""
+    with tempfile.TemporaryDirectory() as name:
+        settings = Settings(home=Path(name) / "home", keys_dir=Path(name) / "keys")
+        environment = {**os.environ, "ROADRISK_HOME": str(settings.home), "ROADRISK_KEYS_DIR": str(settings.keys_dir)}
+        subprocess.run(
+            [sys.executable, "-m", "registry.cli", "demo", "--preset", "tiny", "--exit"], env=environment, check=True,
+            capture_output=True,
+        )
+        return figures(settings)
+
+
+def figures(settings: Settings) -> dict[str, float]:
+    """Return the figures on a home that is there."""
+    vins = _vins(settings)
+    spent, peak, growth = _ours(settings, vins)
+    stock = _stock(settings, vins)
+    return {
+        "vs_stock": (stock / STOCK_ROWS) / (spent / ROWS), "rows_per_s": ROWS / spent, "stock_rows_per_s": STOCK_ROWS / stock,
+        "peak_mb": peak, "growth_mb": growth,
+    }
+
+
+def _vins(settings: Settings) -> list[str]:
+    import pyarrow.dataset as ds
+
+    table = ds.dataset(settings.outbox_dir / "vehicle_basic", format="parquet").to_table(columns=["vin"])
+    return sorted(set(table["vin"].to_pylist()) - {None})
+
+
+def _ours(settings: Settings, vins: list[str]) -> tuple[float, float, float]:
+    """Return seconds, peak memory and its growth over the second half."""
+    from registry.access.book import AccessBook
+    from registry.access.local import local_token
+    from serving.asked import Asked
+    from serving.batches.desk import Body
+    from serving.batches.folder import BatchFolders
+    from serving.batches.formats import NDJSON
+    from serving.batches.intake import stage
+    from serving.batches.worker import Worker
+    from serving.start import make_desk
+
+    desk, book = make_desk(settings), AccessBook.open(settings)
+    desk.warm_up()
+    caller = book.authenticate(local_token(settings), desk.clock())
+    grant = book.authorise(caller, product=PRODUCT, action="batch", now=desk.clock())
+    folders, peaks = BatchFolders(settings.batch_dir), list[float]()
+    started = time.perf_counter()
+    for half in range(2):
+        lines = (json.dumps({"entity": {"vin": vin}}) for vin in islice(cycle(vins), ROWS // 2))
+        body = Body(content="\n".join(lines).encode(), media_type=NDJSON)
+        asked = Asked(f"bench-{half}", time.perf_counter(), replace(grant, rate_per_s=None))
+        stage(desk, folders, PRODUCT, body.chunks(), caller, asked)
+        Worker(settings, desk, book).run()
+        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    return time.perf_counter() - started, peaks[1], peaks[1] - peaks[0]
+
+
+def _stock(settings: Settings, vins: list[str]) -> float:
+    """Return the seconds of the stock assembly."""
+    import lightgbm
+    import mlflow
+    import shap
+
+    from features.views import service_of
+    from registry.models import MODEL_PREFIX
+    from registry.promotion import live
+    from registry.scorer import load_scorer
+    from serving.start import make_desk
+
+    found = live(settings)[PRODUCT]
+    scorer = load_scorer(found.folder, settings.keys_dir, digest=found.digest)
+    mlflow.set_tracking_uri(settings.mlflow_uri)
+    model = mlflow.pyfunc.load_model(f"models:/{MODEL_PREFIX}{PRODUCT}/{found.version}")
+    explainers = [
+        shap.TreeExplainer(
+            lightgbm.Booster(model_str=scorer.bundle.booster_text(one.name)), feature_perturbation="tree_path_dependent"
+        )
+        for one in scorer.manifest.components
+    ]
+    keys = [{"vin": vin} for vin in islice(cycle(vins), STOCK_ROWS)]
+    known = make_desk(settings).source.resolve_many(VEHICLE, keys)
+    store = _stock_store(settings)
+    service, names = service_of(store, PRODUCT), scorer.manifest.feature_names
+    started = time.perf_counter()
+    for at in range(0, STOCK_ROWS, STEP):
+        entities: dict[str, list[Any]] = {"vehicle_id": known[at:at + STEP]}
+        link = store.get_online_features(["vehicle_profile:enterprise_id"], entities).to_dict()
+        entities["enterprise_id"] = link["enterprise_id"]
+        frame = store.get_online_features(service, entities).to_df()[list(names)]
+        frame = frame.astype({one.name: object if one.dtype == "category" else float for one in scorer.manifest.features})
+        model.predict(frame)
+        matrix = scorer.encode_frame(frame)
+        for explainer in explainers:
+            explainer.shap_values(matrix)
+    return time.perf_counter() - started
+
+
+def _stock_store(settings: Settings) -> Any:
+    """Return a store on Feast's own SQLite, filled with the rows that ours holds."""
+    from feast.repo_config import RepoConfig
+
+    from features.feast_door import import_feast
+    from features.products import PRODUCT_FEATURES
+    from features.views import PROJECT, feast_objects, published
+
+    feast = import_feast()
+    store = feast.FeatureStore(config=RepoConfig(
+        project=PROJECT, provider="local", registry={"registry_type": "file", "path": str(settings.home / "stock.pb")},
+        online_store={"type": "sqlite", "path": str(settings.home / "stock.db")}, offline_store={"type": "duckdb"},
+        entity_key_serialization_version=3, repo_path=settings.home,
+    ))
+    with redirect_stdout(StringIO()):
+        store.apply(feast_objects(settings.feature_dir))
+        until = datetime.fromisoformat(published(settings).snapshot.as_of)
+        store.materialize(until - timedelta(days=400), until, feature_views=list(PRODUCT_FEATURES[PRODUCT].families))
+    return store
