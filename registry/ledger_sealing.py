@@ -144,7 +144,9 @@ def _plain_bytes(value: Mapping[str, Any]) -> bytes:
 
 
 def _refuse_unbounded(value: object) -> None:
-    # orjson would write null for them, which means another thing.
+    # orjson would write null for them, which means another thing. Most values are texts, whose test against Mapping is slow.
+    if value is None or isinstance(value, str):
+        return
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError("Out of range float values are not JSON compliant")
