@@ -94,7 +94,8 @@ def answered_before(
 ) -> list[dict[str, Any]] | None:
     """Return the lines of a chunk that was recorded before its part could be written, None where it was not recorded.
 
-    A chunk is recorded in one transaction, so one record of it tells that all were made; none was made before its problems were kept.
+    A chunk is recorded in one transaction, so one record of it tells that all were made; none was made before its problems were
+    kept.
     """
     if not folder.has_pending(chunk):
         return None
