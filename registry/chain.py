@@ -1,13 +1,13 @@
 """An append-only ledger: each row carries a digest over itself and the digest before it, an HMAC, and a signed head lies beside.
 
-The digests (`registry.chain_format`) show anybody changed, removed, inserted and reordered rows. The HMACs show whoever holds the key that
-the service wrote a row. Neither can show that the newest rows were cut off, so a head names the last row and carries an HMAC too. A ledger that was
-taken back together with its head, or written anew by somebody who has stolen the key, is found out by heads signed with another key
-and kept elsewhere (`registry.ledger_anchors`).
+The digests (`registry.chain_format`) show anybody changed, removed, inserted and reordered rows. The HMACs show whoever
+holds the key that the service wrote a row. Neither can show that the newest rows were cut off, so a head names the last row
+and carries an HMAC too. A ledger that was taken back together with its head, or written anew by somebody who has stolen the
+key, is found out by heads signed with another key and kept elsewhere (`registry.ledger_anchors`).
 
 A ledger lies in an SQLite file or in PostgreSQL (`registry.ledger_store`). Appends of many threads share a transaction
-(`registry.chain_queue`). A process that dies between the rows and the head leaves the head behind, which the next change repairs;
-rows behind their head, or further ahead than a crash leaves them, were tampered with.
+(`registry.chain_queue`). A process that dies between the rows and the head leaves the head behind, which the next change
+repairs; rows behind their head, or further ahead than a crash leaves them, were tampered with.
 """
 
 from __future__ import annotations
@@ -238,15 +238,15 @@ class ChainLedger:
                 where=self._store.where, remedy="Keep it with the version that wrote it, move it away, and start a new one.",
             )
         keys = "".join(f", k_{name} TEXT" for name in self._indexed)
-        statements = [
-            f"CREATE TABLE IF NOT EXISTS {table} (seq INTEGER PRIMARY KEY, at TEXT NOT NULL, prev TEXT NOT NULL, "
-            f"payload TEXT NOT NULL, digest TEXT NOT NULL, hash TEXT NOT NULL, base INTEGER NOT NULL{keys})"
-        ]
-        statements += [
+        columns = (
+            "seq INTEGER PRIMARY KEY, at TEXT NOT NULL, prev TEXT NOT NULL, payload TEXT NOT NULL, digest TEXT NOT NULL, "
+            f"hash TEXT NOT NULL, base INTEGER NOT NULL{keys}"
+        )
+        indexes = [
             f"CREATE INDEX IF NOT EXISTS {table}_by_{name} ON {table} (k_{name}) WHERE k_{name} IS NOT NULL"
             for name in self._indexed
         ]
-        self._store.prepare(statements, append_only=table)
+        self._store.prepare([f"CREATE TABLE IF NOT EXISTS {table} ({columns})", *indexes], append_only=table)
 
     def _keys_of(self, payload: Mapping[str, Any]) -> tuple[str | None, ...]:
         return tuple(payload.get(name) for name in self._indexed)

@@ -1,7 +1,8 @@
 """The decision ledger: every decision, every later look at it, what was done for those it is about, and what was erased.
 
-An answer leaves after its record is durable; what must hold together with it (the answer of an idempotency key, counts of use) is written in
-the same transaction. The personal part of a record is sealed (`registry.ledger_sealing`) and can be erased without breaking the chain.
+An answer leaves after its record is durable; what must hold together with it (the answer of an idempotency key, counts of
+use) is written in the same transaction. The personal part of a record is sealed (`registry.ledger_sealing`) and can be
+erased without breaking the chain.
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ class DecisionLedger:
         return self.record_many([decision], beside=beside)[0]
 
     def record_many(self, decisions: Sequence[Decision], *, beside: Beside | None = None) -> list[Entry]:
-        """Keep decisions durably in one transaction: all of them with what stands beside them, or none. It raises what `record` raises."""
+        """Keep decisions durably in one transaction, all of them with what stands beside them or none; see `record` for errors."""
         kept = beside or Beside()
         made = [payload_of(one, self._sealing, kept.counts if place == 0 else ()) for place, one in enumerate(decisions)]
 

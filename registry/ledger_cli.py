@@ -20,7 +20,7 @@ name_option = click.option("--ledger", "name", default="decisions", show_default
 
 @click.group()
 def ledger() -> None:
-    """The chained ledgers: decisions, promotions, access and the others."""
+    """Verify, anchor, export and show the chained ledgers; erase what is personal in the decisions."""
 
 
 @ledger.command()
@@ -38,8 +38,10 @@ def verify(ctx: click.Context, anchors: Path | None, names: tuple[str, ...], as_
     ok = all(one.ok for one in found)
 
     def render(_: object) -> RenderableType:
-        rows = [("ok" if one.ok else "FAIL", one.ledger, one.rows, one.anchors, one.anchored or None, "; ".join(one.problems) or None)
-                for one in found]
+        rows = [
+            ("ok" if one.ok else "FAIL", one.ledger, one.rows, one.anchors, one.anchored or None, "; ".join(one.problems) or None)
+            for one in found
+        ]
         return table(("", "ledger", "rows", "anchors", "anchored to row", "problems"), rows)
 
     emit({"ok": ok, "ledgers": [asdict(one) for one in found]}, as_json, render)

@@ -1,7 +1,8 @@
 """A chained ledger's store in PostgreSQL: rows and head in one transaction, one writer at a time by a lock on the head's row.
 
-All ledgers lie in the schema `roadrisk_ledger`, made when missing. A connection that broke is opened again with the next call; a change whose
-outcome nobody knows, because the connection broke during its commit, is an error, and its rows may be there.
+All ledgers lie in the schema `roadrisk_ledger`, made when missing. A connection that broke is opened again with the next
+call; a change whose outcome nobody knows, because the connection broke during its commit, is an error, and its rows may be
+there.
 """
 
 from __future__ import annotations

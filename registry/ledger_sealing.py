@@ -1,8 +1,8 @@
 """The personal part of a record, encrypted, so that it can be erased without a change to the chain (crypto-shredding).
 
-Each record has a data key of its own (AES-256-GCM). The chain holds the ciphertext; the data key, wrapped by the key `ledger-wrap.key`, lies
-in a table beside the chain. Deleting the wrapped key leaves a ciphertext that nobody can read any more, and a chain that verifies. Who an
-entity is, is known to the tables beside the chain as a keyed tag only.
+Each record has a data key of its own (AES-256-GCM). The chain holds the ciphertext; the data key, wrapped by the key
+`ledger-wrap.key`, lies in a table beside the chain. Deleting the wrapped key leaves a ciphertext that nobody can read any
+more, and a chain that verifies. Who an entity is, is known to the tables beside the chain as a keyed tag only.
 """
 
 from __future__ import annotations

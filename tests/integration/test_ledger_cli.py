@@ -105,7 +105,8 @@ def test_anchors_elsewhere_are_held_against_the_ledger(home: Settings, run: Run,
     # Ledger and head taken back together agree with each other; so do the anchors that lie beside them.
     shutil.rmtree(home.ledger_dir)
     shutil.copytree(backup, home.ledger_dir)
-    assert run("verify", "--anchors", str(tmp_path / "elsewhere"))[1]["ledgers"][0]["problems"][-1].startswith("row 21, anchored at")
+    _, found = run("verify", "--anchors", str(tmp_path / "elsewhere"))
+    assert found["ledgers"][0]["problems"][-1].startswith("row 21, anchored at")
     (tmp_path / "elsewhere" / "decisions.anchors").write_text('{"torn": 1}\n{"ledger": "decis')
     (audit,) = audit_ledgers(home, anchors=tmp_path / "elsewhere")
     assert audit.problems == ("line 1 of decisions.anchors is no anchor",)

@@ -1,4 +1,4 @@
-"""What happens to the ledgers when disk, lock, file, server or folder of anchors fail: an error that names it, no answer, no repair by hand."""
+"""When disk, lock, file, server or folder of anchors fail: an error that names it, no answer, and no repair by hand."""
 
 from __future__ import annotations
 
@@ -65,7 +65,8 @@ def test_a_full_disk_refuses_and_is_recovered_from_without_a_restart(tmp_path: P
 
 def test_a_database_that_another_program_locks_is_waited_for_and_named(tmp_path: Path) -> None:
     events(sqlite_at(tmp_path), 1).close()
-    with events(sqlite_at(tmp_path, wait_s=0.2)) as ledger, closing(sqlite3.connect(tmp_path / "events.db", isolation_level=None)) as other:
+    other = sqlite3.connect(tmp_path / "events.db", isolation_level=None)
+    with closing(other), events(sqlite_at(tmp_path, wait_s=0.2)) as ledger:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(ServiceUnavailable, match=r"database is locked.*no other program locks the file"):
             ledger.append({"name": "refused"}, at=AT)
@@ -126,10 +127,7 @@ def damage(folder: Path) -> list[str]:
     try:
         with events(sqlite_at(folder)) as ledger:
             found = list(ledger.verify().problems)
-            for i in range(200):
-                if not ledger.find("name", f"n{i}"):
-                    found.append(f"n{i} is not found")
-            return found
+            return found + [f"n{i} is not found" for i in range(200) if not ledger.find("name", f"n{i}")]
     except (IntegrityError, ServiceUnavailable) as error:
         return [error.message]
 

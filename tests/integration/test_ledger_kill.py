@@ -1,4 +1,4 @@
-"""Writers of the decision ledger killed with SIGKILL under load, 200 times: what was acknowledged is there, once, and the chain is whole."""
+"""Writers of the decision ledger killed under load, 200 times: what was acknowledged is there, once, and the chain is whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Somebody who may write the database, and in the end holds its HMAC key: seven ways to falsify a ledger, each found in every random case."""
+"""Somebody who may write the database, and in the end holds its HMAC key: seven ways to falsify a ledger, each found."""
 
 from __future__ import annotations
 
@@ -156,7 +156,8 @@ def rewrite(db: sqlite3.Connection, case: Case) -> None:
 def replace_head(db: sqlite3.Connection, case: Case) -> None:
     """No head, an older one, one with a field changed, or one made with another key."""
     del db
-    claim = json.loads(case.head.read_bytes()[512:] if b'"seq": 40' in case.head.read_bytes()[512:] else case.head.read_bytes()[:512])
+    kept = case.head.read_bytes()
+    claim = json.loads(kept[512:] if b'"seq": 40' in kept[512:] else kept[:512])
     way = case.rng.choice(("none", "older", "field", "key", "rubbish"))
     if way == "none":
         case.head.unlink()
