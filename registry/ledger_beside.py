@@ -163,10 +163,12 @@ def write_beside(tx: Transaction, ledger: str, sealing: Sealing, beside: Beside)
             (*count.limited, count.scenario, count.n),
         )
     if (answer := beside.answer) is not None:
-        tx.execute(f"DELETE FROM {ledger}_answers WHERE consumer = ? AND key_hash = ?", (answer.consumer, answer.key_hash))  # noqa: S608 - checked name
+        # Whatever is there under this key is over its time.
         tx.execute(
             f"INSERT INTO {ledger}_answers (consumer, key_hash, body_hash, score_id, status, body, headers, at) "  # noqa: S608 - checked name
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (consumer, key_hash) DO UPDATE SET body_hash = excluded.body_hash, "
+            "score_id = excluded.score_id, status = excluded.status, body = excluded.body, headers = excluded.headers, "
+            "at = excluded.at",
             (answer.consumer, answer.key_hash, answer.body_hash, answer.score_id, answer.status,
              sealing.seal_answer(answer.body, f"{answer.consumer}\n{answer.key_hash}"),
              json.dumps(dict(answer.headers), sort_keys=True), instant_text(answer.at)),

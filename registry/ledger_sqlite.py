@@ -26,6 +26,7 @@ from registry.errors import IntegrityError, ServiceUnavailable
 from registry.ledger_store import WAIT_S, Row, Transaction
 
 SLOT_BYTES: Final = 512
+CACHE_KIB: Final = 16_384
 POLL_S: Final = 0.0005
 TRUNCATE_TRIES: Final = 20
 
@@ -82,6 +83,7 @@ class SqliteStore:
                 self._db, self._reader = self._connect(), self._connect()
                 self._db.execute("PRAGMA synchronous = FULL")
                 self._db.execute("PRAGMA secure_delete = ON")
+                self._db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
                 self._reader.execute("PRAGMA query_only = ON")
         except BaseException:
             self._release()
