@@ -20,18 +20,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from registry.chain_format import (
-    GENESIS,
-    START,
-    Head,
-    canonical,
-    head_bytes,
-    instant_text,
-    read_head,
-    row_digest,
-    row_hash,
-)
+from registry.chain_format import GENESIS, Head, canonical, head_bytes, instant_text, row_digest, row_hash
 from registry.chain_queue import Addition, Beside, CommitQueue
+from registry.chain_tail import Tail
 from registry.errors import ConfigurationError, IntegrityError, RoadRiskError
 from registry.ledger_sqlite import SqliteStore
 from registry.ledger_store import LedgerStore, Row, Transaction, check_names
@@ -42,7 +33,6 @@ if TYPE_CHECKING:
 PAGE_ROWS: Final = 500
 _COLUMNS: Final = "seq, at, prev, payload, digest, hash, base"
 SEQ, AT, PREV, PAYLOAD, DIGEST, HASH, BASE = range(7)
-_RESTORE: Final = "Restore ledger and head from the same backup."
 
 
 @dataclass(frozen=True)
@@ -104,13 +94,13 @@ class ChainLedger:
         check_names((table, *indexed))
         self._key, self._table, self._indexed, self._anchors = key, table, tuple(indexed), anchors
         self._store: LedgerStore = SqliteStore(place, table) if isinstance(place, Path) else place
-        self._queue = CommitQueue(self._commit)
+        self._queue, self._tail = CommitQueue(self._commit), Tail(self._store, key, table)
         marks = ", ".join("?" * (7 + len(self._indexed)))
         names = "".join(f", k_{name}" for name in self._indexed)
         self._insert = f"INSERT INTO {table} ({_COLUMNS}{names}) VALUES ({marks})"  # noqa: S608 - checked names
         try:
             self._prepare()
-            self._store.change(self._repair)
+            self._store.change(self._tail.repair)
         except BaseException:
             self._store.close()
             raise
@@ -193,9 +183,9 @@ class ChainLedger:
         ends: list[Head] = []
 
         def look(tx: Transaction) -> None:
-            ends.append(self._last(tx))
+            ends.append(self._tail.last(tx))
             try:
-                self._check_tail(tx, ends[0], self._head(tx))
+                self._tail.check(tx, ends[0])
             except IntegrityError as error:
                 problems.append(error.message)
 
@@ -253,7 +243,7 @@ class ChainLedger:
 
     def _commit(self, take: Callable[[], list[Addition]]) -> None:
         def work(tx: Transaction) -> bytes | None:
-            last = self._recover(tx)
+            last = self._tail.recover(tx)
             end = last
             for addition in take():
                 end = self._add(tx, addition, end, base=last.seq)
@@ -278,62 +268,8 @@ class ChainLedger:
         addition.written = rows
         return end
 
-    def _repair(self, tx: Transaction) -> None:
-        self._recover(tx)
-
-    def _recover(self, tx: Transaction) -> Head:
-        last, head = self._last(tx), self._head(tx)
-        self._check_tail(tx, last, head)
-        if last.seq != head.seq:
-            # Before anything is added, so that the rows are never more than one change ahead of a head that could be written.
-            tx.put_head(head_bytes(self._key, self._table, last))
-        return last
-
-    def _last(self, tx: Transaction) -> Head:
-        rows = tx.execute(f"SELECT seq, digest, hash FROM {self._table} ORDER BY seq DESC LIMIT 1")  # noqa: S608 - checked name
-        return Head(*rows[0]) if rows else START
-
     def _newest_seq(self) -> int:
         return int(self._store.read(f"SELECT coalesce(max(seq), 0) FROM {self._table}")[0][0])  # noqa: S608 - checked name
-
-    def _head(self, tx: Transaction) -> Head:
-        try:
-            head = read_head(self._key, self._table, tx.head())
-        except ValueError as error:
-            raise IntegrityError(
-                f"head of ledger {self._table} cannot be read", where=self._store.where, remedy=_RESTORE
-            ) from error
-        if head is None:
-            raise IntegrityError(f"head of ledger {self._table} does not verify", where=self._store.where, remedy=_RESTORE)
-        return head
-
-    def _check_tail(self, tx: Transaction, last: Head, head: Head) -> None:
-        if last == head:
-            return
-        if last.seq < head.seq:
-            raise IntegrityError(
-                f"ledger {self._table} ends at row {last.seq}, its head names row {head.seq}: rows were cut off",
-                where=self._store.where, remedy="Restore the ledger from a backup.",
-            )
-        self._check_ahead(tx, last, head)
-        if head.seq == 0:
-            return
-        rows = tx.execute(f"SELECT digest, hash FROM {self._table} WHERE seq = ?", (head.seq,))  # noqa: S608 - checked name
-        if rows != [(head.digest, head.hash)]:
-            raise IntegrityError(
-                f"row {head.seq} of ledger {self._table} is not the one its head names", where=self._store.where, remedy=_RESTORE
-            )
-
-    def _check_ahead(self, tx: Transaction, last: Head, head: Head) -> None:
-        lag = self._store.head_lag
-        bases = tx.execute(
-            f"SELECT DISTINCT base FROM {self._table} WHERE seq > ? LIMIT ?", (head.seq, lag + 1)  # noqa: S608 - checked name
-        )
-        if len(bases) > lag:
-            raise IntegrityError(
-                f"ledger {self._table} ends at row {last.seq}, its head names row {head.seq}: the head was replaced",
-                where=self._store.where, remedy=_RESTORE,
-            )
 
     def _rows(self, after: int, limit: int | None) -> Iterator[Row]:
         left = limit
