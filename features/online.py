@@ -19,7 +19,7 @@ from features.pseudonyms import pseudonym
 from features.snapshot import FeatureSnapshot, counts_by_wall
 from features.views import IDENTITY_VIEW, PLATE_KEY, PROJECT
 from registry.entities import ENTERPRISE, VEHICLE, Entity
-from registry.errors import InvalidRequest, RoadRiskError, ServiceUnavailable, UnknownEntity
+from registry.errors import InvalidRequest, NotFound, RoadRiskError, ServiceUnavailable, UnknownEntity
 from registry.settings import Settings
 from registry.signing import pseudonym_keys
 
@@ -80,7 +80,12 @@ class OnlineStore:
         ServiceUnavailable
             If the store does not answer.
         """
-        before, found = self._held, Held.of(self._rows)
+        before = self._held
+        try:
+            found = Held.of(self._rows)
+        except NotFound as error:
+            # It was there when this reader began: whoever is asked for is not unknown, the store is.
+            raise ServiceUnavailable("the feature store is empty", remedy="Run `roadrisk features materialise --full`.") from error
         self._keys = self._keys_of(found)
         self._held = found
         return found.number != before.number

@@ -264,11 +264,22 @@ def test_ids_of_an_earlier_key_are_not_looked_for_under_the_next(copied: Setting
     assert store.resolve(ENTERPRISE, {"uscc": "913601000000001664"}) != before
 
 
+def test_a_store_that_lost_everything_is_unavailable_and_knows_nobody_wrongly(copied: Settings) -> None:
+    store, key = OnlineStore(copied), vehicles(copied)[0]
+    before = store.read("maintenance", key)
+    (copied.feast_dir / "packed.db").unlink()
+    apply_store(copied)
+    with pytest.raises(ServiceUnavailable, match="the feature store is empty"):
+        store.read("maintenance", key)
+    materialise(copied)
+    assert store.read("maintenance", key) == before
+
+
 def test_a_damaged_row_makes_no_score(copied: Settings) -> None:
     import sqlite3
 
     key = vehicles(copied)[0]
-    with sqlite3.connect(copied.feast_dir / "online.db") as connection:
+    with sqlite3.connect(copied.feast_dir / "packed.db") as connection:
         connection.execute("UPDATE roadrisk_vehicle_profile SET row = CAST(substr(row, 1, 40) || x'99' || substr(row, 42) AS BLOB)")
     connection.close()
     with pytest.raises(ServiceUnavailable, match=r"a row of the feature store is damaged \(view vehicle_profile\)"):
@@ -291,18 +302,16 @@ def test_a_read_needs_no_feast(tiny: Settings) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_server_that_stands_still_makes_no_reader_wait(home: Settings, request: pytest.FixtureRequest) -> None:
-    if not home.online_url:
-        pytest.skip("a file does not stand still")
-    stopped: RedisServer = request.getfixturevalue("server")
+@pytest.mark.parametrize("home", ["redis"], indirect=True)
+def test_a_server_that_stands_still_is_waited_for_so_long(home: Settings, server: RedisServer) -> None:
     store, key = OnlineStore(home.model_copy(update={"store_timeout_s": 0.3})), vehicles(home)[0]
     before = store.read("maintenance", key)
-    stopped.pause()
+    server.pause()
     try:
         with pytest.raises(ServiceUnavailable, match="the feature store does not answer"):
             store.read("maintenance", key)
         with pytest.raises(ServiceUnavailable, match="the feature store does not answer"):
             store.ready()
     finally:
-        stopped.resume()
+        server.resume()
     assert store.read("maintenance", key) == before
