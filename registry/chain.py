@@ -191,19 +191,21 @@ class ChainLedger:
 
         self._store.change(look)
         # Appending goes on meanwhile: the walk ends at the row that was the last one.
-        (end,), named = ends, {anchor.seq: anchor for anchor in anchors}
+        (end,), named = ends, _by_seq(anchors)
         rows, seq, previous = 0, 0, GENESIS
         for row in self._walk(end.seq):
             problems.extend(self._problems_of(row, seq, previous))
-            if (anchor := named.pop(row[SEQ], None)) is not None and anchor.digest != row[DIGEST]:
-                problems.append(f"row {row[SEQ]} is not the one that was anchored at {anchor.at}: history was written anew")
+            problems += [
+                f"row {one.seq} is not the one that was anchored at {one.at}: history was written anew"
+                for one in named.pop(row[SEQ], ()) if one.digest != row[DIGEST]
+            ]
             rows, seq, previous = rows + 1, row[SEQ], row[DIGEST]
         if seq != end.seq:
             problems.append(f"rows {seq + 1} to {end.seq} disappeared during the walk")
         # An anchor made during the walk may name a row behind its end.
         newest = max(end.seq, self._newest_seq())
         problems += [
-            f"row {one.seq}, anchored at {one.at}, does not exist: rows were cut off" for one in named.values() if one.seq > newest
+            f"row {seq}, anchored at {some[0].at}, does not exist: rows were cut off" for seq, some in named.items() if seq > newest
         ]
         return VerifyReport(rows, tuple(problems), len(anchors))
 
@@ -318,6 +320,14 @@ class ChainLedger:
                 remedy="Verify the ledger and restore it from a backup.",
             )
         return row
+
+
+def _by_seq(anchors: Sequence[Anchor]) -> dict[int, list[Anchor]]:
+    # Of two anchors that name the same row differently one is of a history that was written anew: both are held against the row.
+    found: dict[int, list[Anchor]] = {}
+    for anchor in anchors:
+        found.setdefault(anchor.seq, []).append(anchor)
+    return found
 
 
 def _entry(row: Row) -> Entry:

@@ -103,7 +103,11 @@ class DecisionLedger:
         """
         _, wrap_key = (read_secret(settings.keys_dir, name) for name in (LEDGER_KEY, WRAP_KEY))
         chain = open_ledger(settings, TABLE, indexed=INDEXED)
-        return cls(chain, wrap_key, answers_kept=timedelta(hours=settings.idempotency_h))
+        try:
+            return cls(chain, wrap_key, answers_kept=timedelta(hours=settings.idempotency_h))
+        except BaseException:
+            chain.close()
+            raise
 
     @property
     def chain(self) -> ChainLedger:

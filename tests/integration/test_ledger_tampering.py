@@ -18,7 +18,7 @@ import pytest
 from registry.chain import ChainLedger
 from registry.chain_format import GENESIS, Head, head_bytes, row_digest, row_hash
 from registry.errors import IntegrityError
-from registry.ledger_anchors import Anchor, Anchors, public_key, read_anchors
+from registry.ledger_anchors import Anchor, Anchors, public_key, read_anchors, sign_anchor
 from registry.ledger_sqlite import SqliteStore
 from registry.signing import ANCHOR_VERIFY_KEY, init_keys
 from tests.lib.ledgers import AT, KEY
@@ -192,6 +192,18 @@ def falsified(original: Path, folder: Path, way: str) -> Iterator[Case]:
             WAYS[way](db, case)
             db.execute("COMMIT")
         yield case
+
+
+def test_an_anchor_of_the_falsified_history_does_not_cover_the_true_one(original: Path, tmp_path: Path) -> None:
+    case = next(falsified(original, tmp_path, "rewrite"))
+    with closing(ChainLedger(SqliteStore(case.file, "events"), KEY, "events", indexed=("name",))) as ledger:
+        last = ledger.last()
+        assert last is not None
+        # The service goes on and signs what it finds, under the same number as before.
+        later = sign_anchor("events", last, original / "keys")
+        assert not ledger.verify([later]).problems
+        (problem,) = ledger.verify([anchors_of(original)[-1], later]).problems
+    assert problem.startswith(f"row {ROWS} is not the one that was anchored at")
 
 
 def test_the_original_has_nothing_wrong(original: Path) -> None:
