@@ -134,6 +134,13 @@ def test_what_was_loaded_is_read(desk: Desk) -> None:
 
 
 @of_every_store
+def test_a_load_of_nothing_changes_nothing(desk: Desk) -> None:
+    desk.write(3, vehicle=["a"], kmh=[7.0])
+    desk.load(desk.frame(9, vehicle=["a"], kmh=[9.0]), 5)
+    assert desk.read("a")["kmh"] == [7.0]
+
+
+@of_every_store
 def test_a_negative_zero_keeps_its_sign(desk: Desk) -> None:
     desk.load(desk.frame(1, vehicle=["a"], kmh=[-0.0]), 5)
     assert math.copysign(1.0, desk.read("a")["kmh"][0]) == -1.0
