@@ -29,14 +29,16 @@ def _compiled(function: Callable[..., Any], **options: Any) -> Any:
         return numba.njit(nogil=True, error_model="numpy", **options)(function)
 
 
-def _goes_left(value, threshold, decision, bitsets, first_word, n_words):  # type: ignore[no-untyped-def]
+def _goes_left(value, threshold, decision, sets, bitsets):  # type: ignore[no-untyped-def]
     """Return whether a value goes left at a split, as LightGBM decides (include/LightGBM/tree.h)."""
     if decision & 1:
         if np.isnan(value) or value <= -1.0 or value >= 2147483648.0:
             return False
-        category = int(value)
+        category, named = int(value), int(threshold)
         word = category >> 5
-        return word < n_words and ((bitsets[first_word + word] >> np.uint32(category & 31)) & np.uint32(1)) != 0
+        if word >= sets[named, 1]:
+            return False
+        return ((bitsets[sets[named, 0] + word] >> np.uint32(category & 31)) & np.uint32(1)) != 0
     missing = (decision >> 2) & 3
     if np.isnan(value):
         if missing == 2:
@@ -53,7 +55,7 @@ goes_left = _compiled(_goes_left, inline="always")
 
 
 def _explain_rows(  # type: ignore[no-untyped-def]  # noqa: C901 - a call between loops would cost more than the work in them
-    start, walks, first_table, whole, real, straight, again, quadrature, bitsets, rows, out, raw, most_nodes,
+    start, walks, first_table, whole, real, straight, again, quadrature, sets, bitsets, rows, out, raw, most_nodes,
 ):
     """Add contributions and raw margins of rows; the arrays are those of `registry.treeshap.paths.Paths`.
 
@@ -83,7 +85,7 @@ def _explain_rows(  # type: ignore[no-untyped-def]  # noqa: C901 - a call betwee
             size = _U(start[tree + 1]) - begin
             for row in range(first_row, last_row):
                 if size == _U(1):
-                    raw[row] += real[begin, 2]
+                    raw[row] += real[begin, 1]
                     continue
                 for walk in range(walks[tree]):
                     lane = quadrature[walks[tree] - 1, walk]
@@ -93,9 +95,7 @@ def _explain_rows(  # type: ignore[no-untyped-def]  # noqa: C901 - a call betwee
                     c0, c1, c2, c3 = lane[4], lane[5], lane[6], lane[7]
                     table = _U(first_table[tree]) + _U(walk) * size
                     passes[0], reached[0] = 1, 1
-                    left[0] = goes_left(
-                        rows[row, _U(whole[begin, 5])], real[begin, 1], whole[begin, 6], bitsets, whole[begin, 7], whole[begin, 8]
-                    )
+                    left[0] = goes_left(rows[row, _U(whole[begin, 5])], real[begin, 1], whole[begin, 6], sets, bitsets)
                     down[0], down[1], down[2], down[3] = 1.0, 1.0, 1.0, 1.0
                     up[0], up[1], up[2], up[3] = 0.0, 0.0, 0.0, 0.0
                     for i in range(_U(1), size):
@@ -134,13 +134,13 @@ def _explain_rows(  # type: ignore[no-untyped-def]  # noqa: C901 - a call betwee
                                 s3 = p3 * again[x, 7]
                         else:
                             passes[i] = 0
-                            ratio = real[k, 3]
+                            ratio = real[k, 2]
                             p0 *= ratio
                             p1 *= ratio
                             p2 *= ratio
                             p3 *= ratio
                         if feature < 0:
-                            v = real[k, 2]
+                            v = real[k, 1]
                             if walk == 0 and reached[i]:
                                 raw[row] += v
                             out[row, _U(whole[k, 2])] += v * ((s0 + s1) + (s2 + s3))
@@ -149,35 +149,33 @@ def _explain_rows(  # type: ignore[no-untyped-def]  # noqa: C901 - a call betwee
                             up[a + _U(2)] += v * p2
                             up[a + _U(3)] += v * p3
                         else:
-                            left[i] = goes_left(
-                                rows[row, _U(feature)], real[k, 1], whole[k, 6], bitsets, whole[k, 7], whole[k, 8]
-                            )
+                            left[i] = goes_left(rows[row, _U(feature)], real[k, 1], whole[k, 6], sets, bitsets)
                             d = i * _U(4)
                             down[d], down[d + _U(1)], down[d + _U(2)], down[d + _U(3)] = p0, p1, p2, p3
                             up[d], up[d + _U(1)], up[d + _U(2)], up[d + _U(3)] = 0.0, 0.0, 0.0, 0.0
-                    i = _U(whole[begin, 9])
-                    while i > _U(0):
-                        k = begin + i
+                    at = _U(whole[begin, 7])  # the last split of the tree
+                    while at > _U(0):
+                        k = begin + at
                         above, before = _U(whole[k, 0]), whole[k, 3]
-                        a, d = above * _U(4), i * _U(4)
+                        a, d = above * _U(4), at * _U(4)
                         s0, s1, s2, s3 = up[d], up[d + _U(1)], up[d + _U(2)], up[d + _U(3)]
                         up[a] += s0
                         up[a + _U(1)] += s1
                         up[a + _U(2)] += s2
                         up[a + _U(3)] += s3
                         if before < 0:
-                            o = 1.0 if passes[i] else 0.0
-                            x = table + i
+                            o = 1.0 if passes[at] else 0.0
+                            x = table + at
                             out[row, _U(whole[k, 2])] += (
                                 (s0 * (o * straight[x, 0] - c0) + s1 * (o * straight[x, 1] - c1))
                                 + (s2 * (o * straight[x, 2] - c2) + s3 * (o * straight[x, 3] - c3))
                             )
                         elif passes[_U(before)]:
-                            x = _U(whole[k, 4]) + _U(walk) * _U(2) + (_U(0) if passes[i] else _U(1))
+                            x = _U(whole[k, 4]) + _U(walk) * _U(2) + (_U(0) if passes[at] else _U(1))
                             out[row, _U(whole[k, 2])] += (s0 * again[x, 4] + s1 * again[x, 5]) + (
                                 s2 * again[x, 6] + s3 * again[x, 7]
                             )
-                        i = _U(whole[k, 9])
+                        at = _U(whole[k, 7])
 
 
 explain_rows = _compiled(_explain_rows)

@@ -26,7 +26,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from registry.treeshap.forest import Floats, Forest, Tree
+from registry.treeshap.forest import CATEGORICAL, Floats, Forest, Tree
 
 LANES: Final = 4
 """Quadrature nodes of one walk over a tree."""
@@ -35,8 +35,10 @@ PASSES: Final = 2
 is a ratio of shares and no coefficient is left."""
 
 # Columns of `Paths.whole` and `Paths.real`.
-PARENT, IS_LEFT, EDGE_FEATURE, EARLIER, FIRST_AGAIN, SPLIT_FEATURE, DECISION, FIRST_WORD, N_WORDS, LAST_SPLIT = range(10)
-SHARE, THRESHOLD, VALUE, RATIO = range(4)
+PARENT, IS_LEFT, EDGE_FEATURE, EARLIER, FIRST_AGAIN, SPLIT_FEATURE, DECISION, LAST_SPLIT = range(8)
+SHARE, THRESHOLD, RATIO = range(3)
+VALUE: Final = THRESHOLD
+"""A leaf has no threshold, and a split no value."""
 
 
 @dataclass(frozen=True)
@@ -52,19 +54,20 @@ class Paths:
     first_table
         (n_trees,) first row of each tree in `straight`, which has one row per walk and node.
     whole
-        (n_nodes, 10): parent within the tree; whether the node is its left child; feature of the edge; nearest edge above with the
+        (n_nodes, 8): parent within the tree; whether the node is its left child; feature of the edge; nearest edge above with the
         same feature, -1 for none; its first row in `again`; feature of the node's own split, -1 for a leaf; LightGBM's decision
-        bits; where its set of categories lies in `bitsets` and how long it is; the last split before it in the walk's order,
-        0 for none, and in a tree's first row the last split of the tree.
+        bits; the last split before it in the walk's order, 0 for none, and in a tree's first row the last split of the tree.
     real
-        (n_nodes, 4): share z of training rows that the path's splits on the feature let through; threshold; value of a leaf;
-        ratio of z to that of the earlier edge.
+        (n_nodes, 3): share z of training rows that the path's splits on the feature let through; threshold of a split, the number
+        of its set in `sets` where it is one of categories, or value of a leaf; ratio of z to that of the earlier edge.
     straight
         w (1 - z) / (t + z (1 - t)) + w / (1 - t): what passing an edge changes in its coefficient, where none is earlier.
     again
         Per edge with an earlier one, walk and case: `LANES` factors and as many coefficients.
     quadrature
         (most walks, most walks, 2 * LANES): for trees of so many walks, per walk the nodes t and w / (1 - t).
+    sets
+        (n_sets, 2): where a set of categories begins in `bitsets`, and how many words it has.
     bitsets
         Sets of categories that go left, 32 bits each.
     expected
@@ -81,6 +84,7 @@ class Paths:
     straight: Floats
     again: Floats
     quadrature: Floats
+    sets: npt.NDArray[np.int64]
     bitsets: npt.NDArray[np.uint32]
     expected: float
     most_nodes: int
@@ -89,7 +93,7 @@ class Paths:
         """Return the arrays in the order in which the kernel takes them."""
         return (
             self.start, self.walks, self.first_table, self.whole, self.real, self.straight, self.again, self.quadrature,
-            self.bitsets,
+            self.sets, self.bitsets,
         )
 
 
@@ -112,20 +116,22 @@ def prepare(forest: Forest) -> Paths:
     walks = [max(1, -(-one.distinct // (2 * LANES))) for one in walked]
     sizes = [len(one.parent) for one in walked]
     whole, real, straight, again = [], [], [], []
-    rows_again = words = 0
+    sets = [np.zeros((0, 2), dtype=np.int64)]
+    rows_again = words = n_sets = 0
     for tree, one, n_walks in zip(forest.trees, walked, walks, strict=True):
         table, more = _tables(one, n_walks)
-        whole.append(_whole(tree, one, n_walks, rows_again, words))
-        real.append(_real(tree, one))
+        whole.append(_whole(tree, one, n_walks, rows_again))
+        real.append(_real(tree, one, n_sets))
+        sets.append(np.stack([words + tree.boundaries[:-1], np.diff(tree.boundaries)], axis=1))
         straight.append(table)
         again.append(more)
-        rows_again, words = rows_again + len(more), words + len(tree.bitsets)
+        rows_again, words, n_sets = rows_again + len(more), words + len(tree.bitsets), n_sets + len(sets[-1])
     return Paths(
         start=np.cumsum([0, *sizes]).astype(np.int32), walks=np.array(walks, dtype=np.int32),
         first_table=np.cumsum([0, *(n * size for n, size in zip(walks, sizes, strict=True))])[:-1].astype(np.int64),
-        whole=_joined(whole, 10, np.int32), real=_joined(real, 4, np.float64), straight=_joined(straight, LANES, np.float64),
+        whole=_joined(whole, 8, np.int32), real=_joined(real, 3, np.float64), straight=_joined(straight, LANES, np.float64),
         again=_joined(again, 2 * LANES, np.float64), quadrature=_quadrature(max(walks, default=1)),
-        bitsets=np.concatenate([np.zeros(0, dtype=np.uint32), *(tree.bitsets for tree in forest.trees)]),
+        sets=np.concatenate(sets), bitsets=np.concatenate([np.zeros(0, dtype=np.uint32), *(tree.bitsets for tree in forest.trees)]),
         expected=sum((_expected(tree) for tree in forest.trees), 0.0), most_nodes=max(sizes, default=1),
     )
 
@@ -173,19 +179,15 @@ def _tables(walked: _Walked, walks: int) -> tuple[Floats, Floats]:
     return by_walk.reshape(-1, LANES), again.reshape(-1, 2 * LANES)
 
 
-def _whole(tree: Tree, walked: _Walked, walks: int, rows_again: int, words: int) -> npt.NDArray[np.int32]:
+def _whole(tree: Tree, walked: _Walked, walks: int, rows_again: int) -> npt.NDArray[np.int32]:
     source, earlier = np.array(walked.source), np.array(walked.earlier)
     split = source >= 0
-    found = np.zeros((len(source), 10), dtype=np.int32)
+    found = np.zeros((len(source), 8), dtype=np.int32)
     found[:, PARENT], found[:, IS_LEFT], found[:, EDGE_FEATURE] = walked.parent, walked.is_left, walked.edge_feature
     found[:, EARLIER] = earlier
     found[:, FIRST_AGAIN] = rows_again + (np.cumsum(earlier >= 0) - 1) * walks * PASSES
     found[:, SPLIT_FEATURE] = -1
     found[split, SPLIT_FEATURE], found[split, DECISION] = tree.feature[source[split]], tree.decision[source[split]]
-    named = np.where(split & (found[:, DECISION] & 1 == 1))[0]
-    sets = tree.threshold[source[named]].astype(np.int64)
-    found[named, FIRST_WORD] = words + tree.boundaries[sets]
-    found[named, N_WORDS] = tree.boundaries[sets + 1] - tree.boundaries[sets] if len(named) else 0
     # The walk up goes from split to split: each names the one before it, and the root the last.
     splits = np.flatnonzero(split)
     found[splits[1:], LAST_SPLIT] = splits[:-1]
@@ -193,12 +195,13 @@ def _whole(tree: Tree, walked: _Walked, walks: int, rows_again: int, words: int)
     return found
 
 
-def _real(tree: Tree, walked: _Walked) -> Floats:
+def _real(tree: Tree, walked: _Walked, n_sets: int) -> Floats:
     source, share, earlier = np.array(walked.source), np.array(walked.share), np.array(walked.earlier)
     split = source >= 0
-    found = np.zeros((len(source), 4))
+    found = np.zeros((len(source), 3))
     found[:, SHARE] = share
-    found[split, THRESHOLD] = tree.threshold[source[split]]
+    of_categories = tree.decision[source[split]] & CATEGORICAL == CATEGORICAL
+    found[split, THRESHOLD] = tree.threshold[source[split]] + np.where(of_categories, n_sets, 0)
     found[~split, VALUE] = tree.leaf_value[-1 - source[~split]]
     old = np.where(earlier >= 0, share[earlier], 1.0)
     found[:, RATIO] = np.divide(share, old, out=np.zeros(len(share)), where=old > 0)
