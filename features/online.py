@@ -66,6 +66,11 @@ class OnlineStore:
         return self._held.as_of
 
     @property
+    def epoch(self) -> int:
+        """Epoch of the key that made the store's pseudonyms: it may lag behind the warehouse's."""
+        return self._held.snapshot.pseudonym_epoch
+
+    @property
     def snapshot(self) -> FeatureSnapshot:
         """The snapshot in the store, as last read."""
         return self._held.snapshot

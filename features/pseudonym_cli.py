@@ -27,7 +27,8 @@ def pseudonym(kind: Kind, as_json: bool) -> None:
     from registry.signing import pseudonym_keys
 
     value = click.get_text_stream("stdin").readline().strip().upper()
-    if not (valid_uscc if kind == "uscc" else valid_vin)(value):
+    valid = valid_uscc(value) if kind == "uscc" else valid_vin(value)
+    if not valid:
         raise InvalidRequest(f"what was read is no valid {kind}", where="standard input", remedy="Check each of its signs.")
     settings = Settings()
     made = made_of(pseudonym_keys(settings.keys_dir, settings.pseudonym_epoch), kind, value)

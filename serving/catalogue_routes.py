@@ -14,12 +14,12 @@ from registry.bundle import ManifestFeature, canonical_json
 from registry.entities import ENTITIES
 from registry.products import PRODUCTS, ScoreProduct
 from registry.reasons import REASONS, Reason
-from serving.answer_schema import NoticeOut
 from serving.authorised import Door
 from serving.desk import ScoringDesk
 from serving.documents import GET_PROBLEMS, OPEN_PROBLEMS, page, problem_responses
 from serving.live import LiveScorer
 from serving.metrics import CONTENT_TYPE, Metrics
+from serving.past_schema import NoticeOut
 
 
 def catalogue_router(desk: ScoringDesk, door: Door) -> APIRouter:

@@ -54,8 +54,6 @@ class ScoringDesk:
         The decision ledger.
     clock
         Returns the current instant, aware UTC.
-    epoch
-        Epoch of the key that made the store's pseudonyms.
     shadow
         Challengers that score aside what was answered; None where there are none.
     """
@@ -64,7 +62,6 @@ class ScoringDesk:
     source: FeatureSource
     decisions: DecisionLedger
     clock: Callable[[], datetime]
-    epoch: int = 1
     shadow: Shadow | None = None
 
     def score_entity(self, product_id: str, key: Mapping[str, str], asked: Asked) -> Reply:
@@ -227,7 +224,7 @@ class ScoringDesk:
             exposure=inputs.exposure, answer=scored.recorded_answer, base=scored.base, clamp=scored.clamp,
             contributions=dict(scored.contributions or {}),
             latency_ms=round((time.perf_counter() - asked.started) * 1000, 3), related=dict(inputs.related),
-            epoch=self.epoch, engine=model.scorer.engine, degraded=bool(scored.answer["degraded"]), batch=asked.batch,
+            epoch=self.source.epoch, engine=model.scorer.engine, degraded=bool(scored.answer["degraded"]), batch=asked.batch,
             traceparent=asked.traceparent or None,
         )
         if grant is None:

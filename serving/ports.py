@@ -12,6 +12,11 @@ from registry.entities import Entity
 class FeatureSource(Protocol):
     """Finds an entity by its natural key and reads what is known about it."""
 
+    @property
+    def epoch(self) -> int:
+        """Epoch of the key that made the store's pseudonyms: it may lag behind the warehouse's."""
+        ...
+
     def resolve(self, entity: Entity, key: Mapping[str, str]) -> str:
         """Return the pseudonym of an entity.
 

@@ -37,6 +37,8 @@ PROVED_VARIABLE: Final = "ROADRISK_PROVED_DIGESTS"
 class NoStore:
     """The feature source of a service that has portfolios only."""
 
+    epoch = 1
+
     def resolve(self, entity: Entity, key: Mapping[str, str]) -> str:
         """Refuse."""
         raise ServiceUnavailable(
@@ -96,7 +98,7 @@ def make_desk(settings: Settings) -> ScoringDesk:
     """Return a scoring desk on the live models, the real store and the real ledger."""
     models = load_live(settings, proved=_proved())
     source, ledger = _source(settings, models), DecisionLedger.open(settings)
-    return ScoringDesk(models, source, ledger, lambda: datetime.now(UTC), _epoch(settings, models))
+    return ScoringDesk(models, source, ledger, lambda: datetime.now(UTC))
 
 
 def _proved() -> list[str]:
@@ -115,15 +117,6 @@ def _source(settings: Settings, models: LiveModels) -> FeatureSource:
     from features.online import OnlineStore
 
     return OnlineStore(settings, lambda: datetime.now(UTC))
-
-
-def _epoch(settings: Settings, models: LiveModels) -> int:
-    """Return the epoch of the pseudonyms that decisions will hold: the online store may lag behind the warehouse."""
-    if not _needs_store(models.live):
-        return settings.pseudonym_epoch
-    from features.views import published
-
-    return published(settings).snapshot.pseudonym_epoch
 
 
 def _needs_store(names: Iterable[str]) -> bool:

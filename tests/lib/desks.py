@@ -40,6 +40,7 @@ class DictSource:
 
     keys: dict[tuple[str, ...], str] = field(default_factory=dict)
     inputs: dict[str, OnlineInputs] = field(default_factory=dict)
+    epoch: int = 1
 
     def resolve(self, entity: Entity, key: Mapping[str, str]) -> str:
         for names in entity.natural_keys:
@@ -90,7 +91,7 @@ def tiny_access(folder: Path, desk: ScoringDesk) -> tuple[Gate, str]:
     """Return a gate over a real access ledger, and the key of a caller who may do everything."""
     settings = Settings(home=folder / "access", keys_dir=folder / "access-keys")
     init_keys(settings.keys_dir)
-    init_local(settings, now=NOW, products=[PORTFOLIO])
+    init_local(settings, now=desk.clock(), products=[PORTFOLIO])
     token = local_token(settings)
     assert token is not None
     return open_gate(settings, desk.decisions, desk.clock), token
