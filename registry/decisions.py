@@ -173,10 +173,19 @@ class DecisionLedger:
         entry = self._entry(score_id)
         return decision_of(entry, self._sealing, self._wrapped(entry))
 
+    def known(self, score_id: str) -> Decision | None:
+        """Return the decision with this score id; None where there is none, or it was erased."""
+        try:
+            return self.get(score_id)
+        except NotFound:
+            return None
+
     def successor(self, score_id: str) -> Decision | None:
-        """Return the decision that took the place of this one; of several the newest, None where it stands."""
-        found = self._chain.find("supersedes", score_id)
-        return decision_of(found[-1], self._sealing, self._wrapped(found[-1])) if found else None
+        """Return the decision that took the place of this one; of several the newest that was not erased, None where it stands."""
+        for entry in reversed(self._chain.find("supersedes", score_id)):
+            if (wrapped := self._eraser.wrapped(entry.seq, entry.seq).get(entry.seq)) is not None:
+                return decision_of(entry, self._sealing, wrapped)
+        return None
 
     def latest_for(self, product: str, entity_id: str) -> Decision | None:
         """Return the newest decision of a product about an entity."""

@@ -342,6 +342,18 @@ def test_one_decision_is_erased(ledger: DecisionLedger) -> None:
         ledger.erase(score_id="c" * 32, reason="r", by="b", at=AT)
 
 
+def test_what_was_erased_does_not_stand_in_the_way_of_what_was_not(ledger: DecisionLedger) -> None:
+    first, second = decision(), decision(supersedes=DECISION.score_id)
+    last = decision(supersedes=second.score_id)
+    ledger.record_many([DECISION, first, second, last])
+    ledger.erase(score_id=second.score_id, reason="r", by="b", at=AT)
+    assert ledger.known(second.score_id) is None
+    assert ledger.known("c" * 32) is None
+    assert ledger.known(last.score_id) == last
+    assert ledger.successor(DECISION.score_id) is None
+    assert ledger.successor(second.score_id) == last
+
+
 def test_everything_about_an_entity_is_erased(ledger: DecisionLedger) -> None:
     mine = [decision(), decision(product="driver_fatigue"), decision(entity_id="another", related={"driver": PERSON})]
     others = decision(entity_id="another", related={})
