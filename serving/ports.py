@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from features.online import OnlineInputs
 from registry.entities import Entity
+from registry.errors import RoadRiskError
 
 
 class FeatureSource(Protocol):
@@ -36,6 +37,16 @@ class FeatureSource(Protocol):
 
         Inputs that rest on a resource outside `resources` are not read; None for all.
         """
+        ...
+
+    def resolve_many(self, entity: Entity, keys: Sequence[Mapping[str, str]]) -> list[str | RoadRiskError]:
+        """Return for each key what `resolve` returns, or the error that it raises for this key alone."""
+        ...
+
+    def read_many(
+        self, product_id: str, entity_ids: Sequence[str], *, resources: frozenset[str] | None = None
+    ) -> list[OnlineInputs | RoadRiskError]:
+        """Return for each entity what `read` returns, or the error that it raises for this entity alone."""
         ...
 
     def ready(self) -> None:

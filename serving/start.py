@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Final
 from features.online import OnlineInputs
 from registry.decisions import DecisionLedger
 from registry.entities import Entity
-from registry.errors import ServiceUnavailable
+from registry.errors import RoadRiskError, ServiceUnavailable
 from registry.products import PRODUCTS
 from registry.settings import Settings
+from serving.breaker import Breaker
 from serving.desk import ScoringDesk
+from serving.holder import ModelHolder
 from serving.live import LiveModels, check_live, load_live
 from serving.ports import FeatureSource
-from serving.shadow import open_shadow
+from serving.shadow import ShadowHolder
 
 if TYPE_CHECKING:
     from registry.promotion import LiveModel
@@ -51,6 +53,18 @@ class NoStore:
     ) -> OnlineInputs:
         """Refuse."""
         del resources
+        raise ServiceUnavailable(f"there is no feature store for {product_id}")
+
+    def resolve_many(self, entity: Entity, keys: Sequence[Mapping[str, str]]) -> list[str | RoadRiskError]:
+        """Refuse."""
+        del keys
+        raise ServiceUnavailable(f"there is no feature store to find a {entity.en} in")
+
+    def read_many(
+        self, product_id: str, entity_ids: Sequence[str], *, resources: frozenset[str] | None = None
+    ) -> list[OnlineInputs | RoadRiskError]:
+        """Refuse."""
+        del entity_ids, resources
         raise ServiceUnavailable(f"there is no feature store for {product_id}")
 
     def ready(self) -> None:
@@ -87,8 +101,12 @@ def check_start(settings: Settings) -> dict[str, LiveModel]:
 
 def open_desk(settings: Settings) -> ScoringDesk:
     """Return a scoring desk of a worker, warmed up, with its challengers; what is alive by then is left to no collector."""
-    desk = replace(make_desk(settings), shadow=open_shadow(settings))
+    made = make_desk(settings)
+    shadow = ShadowHolder(settings)
+    holder = ModelHolder.open(settings, made.live.current, changed=shadow.reload)
+    desk = replace(made, live=holder, source=Breaker(made.source), shadow=shadow)
     desk.warm_up()
+    holder.start()
     gc.collect()
     gc.freeze()
     return desk
@@ -98,7 +116,9 @@ def make_desk(settings: Settings) -> ScoringDesk:
     """Return a scoring desk on the live models, the real store and the real ledger."""
     models = load_live(settings, proved=_proved())
     source, ledger = _source(settings, models), DecisionLedger.open(settings)
-    return ScoringDesk(models, source, ledger, lambda: datetime.now(UTC))
+    return ScoringDesk(
+        models, source, ledger, lambda: datetime.now(UTC), degraded=frozenset(settings.degraded_products)
+    )
 
 
 def _proved() -> list[str]:

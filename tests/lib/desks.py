@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +13,7 @@ from registry.access.local import init_local, local_token
 from registry.chain import ChainLedger
 from registry.decisions import INDEXED, DecisionLedger
 from registry.entities import Entity
-from registry.errors import UnknownEntity
+from registry.errors import RoadRiskError, UnknownEntity
 from registry.products import PRODUCTS
 from registry.scorer import Scorer
 from registry.settings import Settings
@@ -57,6 +57,21 @@ class DictSource:
         ages = (age if age.resource in resources else SourceAge(age.resource, None, None, age.limit_d, authorised=False)
                 for age in found.sources)
         return replace(found, sources=tuple(ages))
+
+    def resolve_many(self, entity: Entity, keys: Sequence[Mapping[str, str]]) -> list[str | RoadRiskError]:
+        return [self._kept(lambda key=key: self.resolve(entity, key)) for key in keys]
+
+    def read_many(
+        self, product_id: str, entity_ids: Sequence[str], *, resources: frozenset[str] | None = None
+    ) -> list[OnlineInputs | RoadRiskError]:
+        return [self.read(product_id, entity_id, resources=resources) for entity_id in entity_ids]
+
+    @staticmethod
+    def _kept(ask: Callable[[], str]) -> str | RoadRiskError:
+        try:
+            return ask()
+        except UnknownEntity as error:
+            return error
 
     def ready(self) -> None:
         return None
