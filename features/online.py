@@ -20,6 +20,7 @@ from features.snapshot import FeatureSnapshot, counts_by_wall
 from features.views import IDENTITY_VIEW, PLATE_KEY, PROJECT
 from registry.entities import ENTERPRISE, VEHICLE, Entity
 from registry.errors import InvalidRequest, NotFound, RoadRiskError, ServiceUnavailable, UnknownEntity
+from registry.products import PRODUCTS
 from registry.settings import Settings
 from registry.signing import pseudonym_keys
 
@@ -104,6 +105,12 @@ class OnlineStore:
             If it does not.
         """
         self._rows.fetch([IDENTITY_VIEW], text_keys(PLATE_KEY, [""]))
+
+    def stale(self, product_id: str) -> list[str]:
+        """Return the mandatory resources of a product that are stale or absent in the store."""
+        at = self._wall() if counts_by_wall(self._settings.clock, simulated=self.snapshot.simulated) and self._wall else self.as_of
+        ages = {age.resource: age for age in self._plan(product_id, None).sources(self.snapshot.complete_until, at)}
+        return [name for name in PRODUCTS[product_id].mandatory if name not in ages or ages[name].stale]
 
     def close(self) -> None:
         """Give the store's connections back."""

@@ -18,7 +18,7 @@ from serving.authorised import Door
 from serving.catalogue_routes import add_pages, catalogue_router, health_router
 from serving.desk import ScoringDesk
 from serving.documents import DESCRIPTION, finish
-from serving.envelope import Envelope, request_id_of
+from serving.envelope import PROBLEM, Envelope, request_id_of
 from serving.gate import Gate, KeyCheck, open_gate
 from serving.limits import DEFAULT_MAX_BODY_BYTES, BodyLimits
 from serving.metrics import Metrics
@@ -120,6 +120,7 @@ def _http(request: Request, error: Exception) -> Response:
 
 
 def _respond(request: Request, problem: Problem) -> Response:
+    request.scope["state"][PROBLEM] = problem.slug
     body = problem.body(request_id_of(request.scope))
     return Response(body, status_code=problem.status, media_type=MEDIA_TYPE, headers=dict(problem.headers))
 

@@ -122,6 +122,10 @@ class Breaker:
         """Return the inputs of entities, as the store does."""
         return self._guarded(lambda: self.source.read_many(product_id, entity_ids, resources=resources))
 
+    def stale(self, product_id: str) -> list[str]:
+        """Return what is stale, as the store does, which knows it without being asked."""
+        return self.source.stale(product_id)
+
     def ready(self) -> None:
         """Check that the store answers, whatever the breaker says; an answer helps to close it."""
         self.source.ready()

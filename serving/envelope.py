@@ -14,10 +14,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.metrics import Metrics
 from serving.problems import MEDIA_TYPE, Problem, internal
+from serving.request_log import log_request
 
 REQUEST_ID: Final = "request_id"
 STARTED: Final = "started"
 TRACEPARENT: Final = "traceparent"
+PROBLEM: Final = "problem"
+"""Where the state of a request names the problem that it was answered with."""
 SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
@@ -68,9 +71,14 @@ class Envelope:
         except Exception as error:  # noqa: BLE001 - the edge: a defect becomes a problem document, never a traceback
             _log_defect(error, request_id)
             if not status:
+                scope["state"][PROBLEM] = internal().slug
                 await send_problem(wrapped, internal(), request_id)
         finally:
-            self._metrics.observe_request(scope, status, time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            self._metrics.observe_request(scope, status, seconds)
+            if slug := scope["state"].get(PROBLEM):
+                self._metrics.observe_problem(slug)
+            log_request(scope, status, seconds)
 
 
 def request_id_of(scope: Scope) -> str:

@@ -49,6 +49,10 @@ class FeatureSource(Protocol):
         """Return for each entity what `read` returns, or the error that it raises for this entity alone."""
         ...
 
+    def stale(self, product_id: str) -> list[str]:
+        """Return the mandatory resources of a product that are stale or absent in the store."""
+        ...
+
     def ready(self) -> None:
         """Check that the store answers.
 

@@ -47,6 +47,7 @@ def score_router(desk: ScoringDesk, door: Door, metrics: Metrics) -> APIRouter:
 def replied(reply: Reply, metrics: Metrics) -> Response:
     """Return the response of a scored request."""
     if reply.replayed:
+        metrics.observe_replay()
         return Response(reply.body, media_type=JSON, headers={REPLAYED: "true"})
     metrics.observe_answer(reply.answer)
     return Response(reply.body, media_type=JSON)

@@ -67,6 +67,11 @@ class NoStore:
         del entity_ids, resources
         raise ServiceUnavailable(f"there is no feature store for {product_id}")
 
+    def stale(self, product_id: str) -> list[str]:
+        """Return nothing."""
+        del product_id
+        return []
+
     def ready(self) -> None:
         """Say nothing: what is not needed is not missing."""
 

@@ -73,6 +73,10 @@ class DictSource:
         except UnknownEntity as error:
             return error
 
+    def stale(self, product_id: str) -> list[str]:
+        ages = {age.resource: age for found in self.inputs.values() for age in found.sources}
+        return [name for name in PRODUCTS[product_id].mandatory if name not in ages or ages[name].stale]
+
     def ready(self) -> None:
         return None
 
