@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -28,6 +28,9 @@ from serving.problems import MEDIA_TYPE, Problem, invalid_fields, method_not_all
 from serving.schemas import UNION_TAGS, json_type
 from serving.score_routes import score_router
 
+if TYPE_CHECKING:
+    from serving.tracing import Tracer
+
 NO_TELEMETRY: Final[TelemetryConfig] = {
     "auto_configure": False, "logs": False, "metrics": False, "operation_spans": False, "tracing": False,
 }
@@ -35,7 +38,8 @@ NO_TELEMETRY: Final[TelemetryConfig] = {
 
 
 def create_app(
-    desk: ScoringDesk, gate: Gate, *, rows_behind: RowsBehind | None = None, max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
+    desk: ScoringDesk, gate: Gate, *, rows_behind: RowsBehind | None = None, max_body_bytes: int = DEFAULT_MAX_BODY_BYTES,
+    tracer: Tracer | None = None,
 ) -> FastAPI:
     """Return the application over a scoring desk.
 
@@ -49,6 +53,8 @@ def create_app(
         Finds the rows of the sources behind a decision; None where there is no warehouse.
     max_body_bytes
         Longest body of a request.
+    tracer
+        Makes spans of requests; None where nobody collects any.
     """
     metrics, door = Metrics(), Door(gate)
     past = PastScores(desk.live, desk.decisions, desk.clock, rows_behind)
@@ -68,7 +74,7 @@ def create_app(
     app.add_exception_handler(HTTPException, _http)
     app.add_middleware(BodyLimits, max_body_bytes=max_body_bytes)
     app.add_middleware(KeyCheck, gate=gate)
-    app.add_middleware(Envelope, metrics=metrics)
+    app.add_middleware(Envelope, metrics=metrics, tracer=tracer)
     return app
 
 
@@ -78,10 +84,11 @@ def open_app(settings: Settings) -> FastAPI:
 
     from features.rows_behind import rows_behind
     from serving.start import open_desk
+    from serving.tracing import open_tracer
 
     desk = open_desk(settings)
     gate = open_gate(settings, desk.decisions, desk.clock)
-    return create_app(desk, gate, rows_behind=partial(rows_behind, settings))
+    return create_app(desk, gate, rows_behind=partial(rows_behind, settings), tracer=open_tracer(settings))
 
 
 def _add_document(app: FastAPI) -> None:

@@ -24,6 +24,7 @@ from serving.encode import encoded
 from serving.live import LiveScorer, Models
 from serving.ports import FeatureSource
 from serving.schemas import check_features
+from serving.stages import stage
 
 if TYPE_CHECKING:
     from registry.access.roles import Action
@@ -81,11 +82,14 @@ class ScoringDesk:
             return earlier
         product = product_named(product_id)
         model = self.live.current.product(product_id)
-        entity_id = self.source.resolve(ENTITIES[product.entity], key)
-        inputs, degraded = self.read_or_recall(model, product_id, entity_id, asked)
-        scored = answer_score(
-            model.scorer, model.version, inputs, score_id=new_score_id(), product=product, degraded=degraded
-        )
+        with stage("resolve"):
+            entity_id = self.source.resolve(ENTITIES[product.entity], key)
+        with stage("read"):
+            inputs, degraded = self.read_or_recall(model, product_id, entity_id, asked)
+        with stage("score"):
+            scored = answer_score(
+                model.scorer, model.version, inputs, score_id=new_score_id(), product=product, degraded=degraded
+            )
         return self.keep(model, inputs, scored, asked)
 
     def read(self, model: LiveScorer, product_id: str, entity_id: str, asked: Asked) -> OnlineInputs:
@@ -157,7 +161,8 @@ class ScoringDesk:
         inputs = OnlineInputs(
             entity_id="", related={}, values=values, as_of=self.clock(), sources=(), exposure=exposure
         )
-        scored = answer_score(model.scorer, model.version, inputs, score_id=new_score_id())
+        with stage("score"):
+            scored = answer_score(model.scorer, model.version, inputs, score_id=new_score_id())
         return self.keep(model, inputs, scored, asked)
 
     def score_again(
@@ -226,11 +231,13 @@ class ScoringDesk:
             If the consumer has used up what its scenario allows; nothing is recorded then.
         """
         grant = asked.grant
-        answer = reduced(scored.answer, grant.detail) if grant else scored.answer
-        body = encoded(answer)
+        with stage("encode"):
+            answer = reduced(scored.answer, grant.detail) if grant else scored.answer
+            body = encoded(answer)
         decision = self.decision_of(model, inputs, scored, asked)
         try:
-            self.decisions.record(decision, beside=beside_of(decision, body, asked, kind))
+            with stage("record"):
+                self.decisions.record(decision, beside=beside_of(decision, body, asked, kind))
         except AlreadyAnswered as answered:
             # The same request under the same key was faster.
             return Reply({}, answered.stored.body, replayed=True)

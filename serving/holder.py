@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from registry.errors import RoadRiskError
+from registry.errors import RoadRiskError, ServiceUnavailable
 from registry.ledger_watch import Watch, watch_of
 from registry.model_ledgers import CHALLENGERS, PROMOTIONS
 from serving.live import LiveModels, load_live
@@ -84,8 +84,9 @@ class ModelHolder:
                 return False
             models = self._load(self._models)
         except RoadRiskError as error:
-            # Tried again when the ledger changes next: what does not verify now will not verify by waiting.
-            self._stamps = stamps
+            # What does not verify now will not verify by waiting and is tried when the ledger changes next; a locked one is.
+            if not isinstance(error, ServiceUnavailable):
+                self._stamps = stamps
             self.reloads = Reloads(self.reloads.taken, self.reloads.failed + 1, error.message)
             _log.error("models were not reloaded, those in place go on: %s", error)
             return False

@@ -16,9 +16,11 @@ from serving.holder import ModelHolder
 
 if TYPE_CHECKING:
     from serving.desk import ScoringDesk
+    from serving.stages import Marks
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+STAGE_SECONDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5)
 POINTS: Final = tuple(float(points) for points in range(100, 1000, 100))
 AGE_D: Final = (0.5, 1.0, 2.0, 7.0, 30.0, 62.0, 180.0, 365.0, 731.0)
 GAUGES: Final = (
@@ -40,6 +42,10 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._requests = Histogram(
             "roadrisk_request_seconds", "Time to answer a request", ("route", "method", "status"), buckets=SECONDS,
+            registry=self._registry,
+        )
+        self._stages = Histogram(
+            "roadrisk_stage_seconds", "Time of the stages of a request", ("stage",), buckets=STAGE_SECONDS,
             registry=self._registry,
         )
         self._points = Histogram(
@@ -70,10 +76,6 @@ class Metrics:
         """Count an answer that was given again."""
         self._replayed.inc()
 
-    def observe_problem(self, slug: str) -> None:
-        """Count a problem document."""
-        self._problems.labels(slug).inc()
-
     def observe_state(self, desk: ScoringDesk) -> None:
         """Read off how the worker stands: reloads, breaker, drift of the scores, group commits."""
         if isinstance(desk.live, ModelHolder):
@@ -86,11 +88,15 @@ class Metrics:
             if index is not None:
                 self._state["score_stability_index"].labels(name).set(index)
 
-    def observe_request(self, scope: Mapping[str, Any], status: int, seconds: float) -> None:
-        """Count one request; a path that matched no route counts under `unmatched`."""
+    def observe_request(self, scope: Mapping[str, Any], status: int, seconds: float, marks: Marks) -> None:
+        """Count one request, its stages and its problem; a path that matched no route counts under `unmatched`."""
         route = getattr(scope.get("route"), "path", "unmatched")
         method = scope["method"] if scope["method"] in METHODS else "other"
         self._requests.labels(route, method, str(status)).observe(seconds)
+        for name, begun, over in marks:
+            self._stages.labels(name).observe(over - begun)
+        if slug := scope["state"].get("problem"):
+            self._problems.labels(slug).inc()
 
     def observe_answer(self, answer: Mapping[str, Any]) -> None:
         """Count one answer of a score."""

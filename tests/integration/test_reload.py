@@ -6,6 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from registry.errors import ServiceUnavailable
 from registry.scorer import Scorer
 from serving.holder import ModelHolder
 from serving.live import load_live
@@ -38,6 +39,23 @@ def test_a_promotion_is_taken_and_a_refused_one_leaves_the_old(tmp_path):
     assert (holder.reloads.taken, holder.reloads.failed) == (1, 1)
     assert "is refused" in holder.reloads.problem
     assert not holder.check(), "what did not verify is not tried again until the ledger changes"
+    holder.close()
+
+
+def test_a_ledger_that_is_locked_for_a_moment_is_looked_at_again(tmp_path):
+    settings, _, second, followed = home(tmp_path)
+    outcomes = iter((ServiceUnavailable("the ledger is locked"), None))
+
+    def load(before):
+        if (error := next(outcomes)) is not None:
+            raise error
+        return load_live(settings, proved=[second.digest], kept=before)
+
+    holder = ModelHolder(followed.current, load, followed._watches)
+    make_live(settings, [second])
+    assert not holder.check()
+    assert holder.check()
+    assert (holder.current.live[PORTFOLIO].scorer.digest, holder.reloads.problem) == (second.digest, "")
     holder.close()
 
 
