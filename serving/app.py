@@ -16,6 +16,7 @@ from serving.adapter_routes import adapter_router
 from serving.app_version import API_VERSION
 from serving.authorised import Door
 from serving.catalogue_routes import add_pages, catalogue_router, health_router
+from serving.crowd import Crowd
 from serving.desk import ScoringDesk
 from serving.documents import DESCRIPTION, finish
 from serving.envelope import PROBLEM, Envelope, request_id_of
@@ -74,6 +75,7 @@ def create_app(
     app.add_exception_handler(HTTPException, _http)
     app.add_middleware(BodyLimits, max_body_bytes=max_body_bytes)
     app.add_middleware(KeyCheck, gate=gate)
+    app.add_middleware(Crowd)
     app.add_middleware(Envelope, metrics=metrics, tracer=tracer)
     return app
 
