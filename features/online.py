@@ -19,7 +19,8 @@ from features.pseudonyms import pseudonym
 from features.snapshot import FeatureSnapshot, counts_by_wall
 from features.views import IDENTITY_VIEW, PLATE_KEY, PROJECT
 from registry.entities import ENTERPRISE, VEHICLE, Entity
-from registry.errors import InvalidRequest, RoadRiskError, ServiceUnavailable, UnknownEntity
+from registry.errors import InvalidRequest, NotFound, RoadRiskError, ServiceUnavailable, UnknownEntity
+from registry.products import PRODUCTS
 from registry.settings import Settings
 from registry.signing import pseudonym_keys
 
@@ -66,6 +67,11 @@ class OnlineStore:
         return self._held.as_of
 
     @property
+    def epoch(self) -> int:
+        """Epoch of the key that made the store's pseudonyms: it may lag behind the warehouse's."""
+        return self._held.snapshot.pseudonym_epoch
+
+    @property
     def snapshot(self) -> FeatureSnapshot:
         """The snapshot in the store, as last read."""
         return self._held.snapshot
@@ -80,7 +86,12 @@ class OnlineStore:
         ServiceUnavailable
             If the store does not answer.
         """
-        before, found = self._held, Held.of(self._rows)
+        before = self._held
+        try:
+            found = Held.of(self._rows)
+        except NotFound as error:
+            # It was there when this reader began: whoever is asked for is not unknown, the store is.
+            raise ServiceUnavailable("the feature store is empty", remedy="Run `roadrisk features materialise --full`.") from error
         self._keys = self._keys_of(found)
         self._held = found
         return found.number != before.number
@@ -94,6 +105,12 @@ class OnlineStore:
             If it does not.
         """
         self._rows.fetch([IDENTITY_VIEW], text_keys(PLATE_KEY, [""]))
+
+    def stale(self, product_id: str) -> list[str]:
+        """Return the mandatory resources of a product that are stale or absent in the store."""
+        at = self._wall() if counts_by_wall(self._settings.clock, simulated=self.snapshot.simulated) and self._wall else self.as_of
+        ages = {age.resource: age for age in self._plan(product_id, None).sources(self.snapshot.complete_until, at)}
+        return [name for name in PRODUCTS[product_id].mandatory if name not in ages or ages[name].stale]
 
     def close(self) -> None:
         """Give the store's connections back."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Final, Literal
 
 import click
@@ -26,8 +27,9 @@ def pseudonym(kind: Kind, as_json: bool) -> None:
     from registry.settings import Settings
     from registry.signing import pseudonym_keys
 
-    value = click.get_text_stream("stdin").readline().strip().upper()
-    if not (valid_uscc if kind == "uscc" else valid_vin)(value):
+    value = sys.stdin.readline().strip().upper()
+    valid = valid_uscc(value) if kind == "uscc" else valid_vin(value)
+    if not valid:
         raise InvalidRequest(f"what was read is no valid {kind}", where="standard input", remedy="Check each of its signs.")
     settings = Settings()
     made = made_of(pseudonym_keys(settings.keys_dir, settings.pseudonym_epoch), kind, value)

@@ -1,13 +1,13 @@
 """An append-only ledger: each row carries a digest over itself and the digest before it, an HMAC, and a signed head lies beside.
 
-The digests (`registry.chain_format`) show anybody changed, removed, inserted and reordered rows. The HMACs show whoever holds the key that
-the service wrote a row. Neither can show that the newest rows were cut off, so a head names the last row and carries an HMAC too. A ledger that was
-taken back together with its head, or written anew by somebody who has stolen the key, is found out by heads signed with another key
-and kept elsewhere (`registry.ledger_anchors`).
+The digests (`registry.chain_format`) show anybody changed, removed, inserted and reordered rows. The HMACs show whoever
+holds the key that the service wrote a row. Neither can show that the newest rows were cut off, so a head names the last row
+and carries an HMAC too. A ledger that was taken back together with its head, or written anew by somebody who has stolen the
+key, is found out by heads signed with another key and kept elsewhere (`registry.ledger_anchors`).
 
 A ledger lies in an SQLite file or in PostgreSQL (`registry.ledger_store`). Appends of many threads share a transaction
-(`registry.chain_queue`). A process that dies between the rows and the head leaves the head behind, which the next change repairs;
-rows behind their head, or further ahead than a crash leaves them, were tampered with.
+(`registry.chain_queue`). A process that dies between the rows and the head leaves the head behind, which the next change
+repairs; rows behind their head, or further ahead than a crash leaves them, were tampered with.
 """
 
 from __future__ import annotations
@@ -20,18 +20,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from registry.chain_format import (
-    GENESIS,
-    START,
-    Head,
-    canonical,
-    head_bytes,
-    instant_text,
-    read_head,
-    row_digest,
-    row_hash,
-)
+from registry.chain_format import GENESIS, Head, canonical, head_bytes, instant_text, row_digest, row_hash
 from registry.chain_queue import Addition, Beside, CommitQueue
+from registry.chain_tail import Tail
 from registry.errors import ConfigurationError, IntegrityError, RoadRiskError
 from registry.ledger_sqlite import SqliteStore
 from registry.ledger_store import LedgerStore, Row, Transaction, check_names
@@ -42,7 +33,6 @@ if TYPE_CHECKING:
 PAGE_ROWS: Final = 500
 _COLUMNS: Final = "seq, at, prev, payload, digest, hash, base"
 SEQ, AT, PREV, PAYLOAD, DIGEST, HASH, BASE = range(7)
-_RESTORE: Final = "Restore ledger and head from the same backup."
 
 
 @dataclass(frozen=True)
@@ -104,13 +94,13 @@ class ChainLedger:
         check_names((table, *indexed))
         self._key, self._table, self._indexed, self._anchors = key, table, tuple(indexed), anchors
         self._store: LedgerStore = SqliteStore(place, table) if isinstance(place, Path) else place
-        self._queue = CommitQueue(self._commit)
+        self._queue, self._tail = CommitQueue(self._commit), Tail(self._store, key, table)
         marks = ", ".join("?" * (7 + len(self._indexed)))
         names = "".join(f", k_{name}" for name in self._indexed)
         self._insert = f"INSERT INTO {table} ({_COLUMNS}{names}) VALUES ({marks})"  # noqa: S608 - checked names
         try:
             self._prepare()
-            self._store.change(self._repair)
+            self._store.change(self._tail.repair)
         except BaseException:
             self._store.close()
             raise
@@ -193,27 +183,29 @@ class ChainLedger:
         ends: list[Head] = []
 
         def look(tx: Transaction) -> None:
-            ends.append(self._last(tx))
+            ends.append(self._tail.last(tx))
             try:
-                self._check_tail(tx, ends[0], self._head(tx))
+                self._tail.check(tx, ends[0])
             except IntegrityError as error:
                 problems.append(error.message)
 
         self._store.change(look)
         # Appending goes on meanwhile: the walk ends at the row that was the last one.
-        (end,), named = ends, {anchor.seq: anchor for anchor in anchors}
+        (end,), named = ends, _by_seq(anchors)
         rows, seq, previous = 0, 0, GENESIS
         for row in self._walk(end.seq):
             problems.extend(self._problems_of(row, seq, previous))
-            if (anchor := named.pop(row[SEQ], None)) is not None and anchor.digest != row[DIGEST]:
-                problems.append(f"row {row[SEQ]} is not the one that was anchored at {anchor.at}: history was written anew")
+            problems += [
+                f"row {one.seq} is not the one that was anchored at {one.at}: history was written anew"
+                for one in named.pop(row[SEQ], ()) if one.digest != row[DIGEST]
+            ]
             rows, seq, previous = rows + 1, row[SEQ], row[DIGEST]
         if seq != end.seq:
             problems.append(f"rows {seq + 1} to {end.seq} disappeared during the walk")
         # An anchor made during the walk may name a row behind its end.
         newest = max(end.seq, self._newest_seq())
         problems += [
-            f"row {one.seq}, anchored at {one.at}, does not exist: rows were cut off" for one in named.values() if one.seq > newest
+            f"row {seq}, anchored at {some[0].at}, does not exist: rows were cut off" for seq, some in named.items() if seq > newest
         ]
         return VerifyReport(rows, tuple(problems), len(anchors))
 
@@ -238,22 +230,22 @@ class ChainLedger:
                 where=self._store.where, remedy="Keep it with the version that wrote it, move it away, and start a new one.",
             )
         keys = "".join(f", k_{name} TEXT" for name in self._indexed)
-        statements = [
-            f"CREATE TABLE IF NOT EXISTS {table} (seq INTEGER PRIMARY KEY, at TEXT NOT NULL, prev TEXT NOT NULL, "
-            f"payload TEXT NOT NULL, digest TEXT NOT NULL, hash TEXT NOT NULL, base INTEGER NOT NULL{keys})"
-        ]
-        statements += [
+        columns = (
+            "seq INTEGER PRIMARY KEY, at TEXT NOT NULL, prev TEXT NOT NULL, payload TEXT NOT NULL, digest TEXT NOT NULL, "
+            f"hash TEXT NOT NULL, base INTEGER NOT NULL{keys}"
+        )
+        indexes = [
             f"CREATE INDEX IF NOT EXISTS {table}_by_{name} ON {table} (k_{name}) WHERE k_{name} IS NOT NULL"
             for name in self._indexed
         ]
-        self._store.prepare(statements, append_only=table)
+        self._store.prepare([f"CREATE TABLE IF NOT EXISTS {table} ({columns})", *indexes], append_only=table)
 
     def _keys_of(self, payload: Mapping[str, Any]) -> tuple[str | None, ...]:
         return tuple(payload.get(name) for name in self._indexed)
 
     def _commit(self, take: Callable[[], list[Addition]]) -> None:
         def work(tx: Transaction) -> bytes | None:
-            last = self._recover(tx)
+            last = self._tail.recover(tx)
             end = last
             for addition in take():
                 end = self._add(tx, addition, end, base=last.seq)
@@ -278,62 +270,8 @@ class ChainLedger:
         addition.written = rows
         return end
 
-    def _repair(self, tx: Transaction) -> None:
-        self._recover(tx)
-
-    def _recover(self, tx: Transaction) -> Head:
-        last, head = self._last(tx), self._head(tx)
-        self._check_tail(tx, last, head)
-        if last.seq != head.seq:
-            # Before anything is added, so that the rows are never more than one change ahead of a head that could be written.
-            tx.put_head(head_bytes(self._key, self._table, last))
-        return last
-
-    def _last(self, tx: Transaction) -> Head:
-        rows = tx.execute(f"SELECT seq, digest, hash FROM {self._table} ORDER BY seq DESC LIMIT 1")  # noqa: S608 - checked name
-        return Head(*rows[0]) if rows else START
-
     def _newest_seq(self) -> int:
         return int(self._store.read(f"SELECT coalesce(max(seq), 0) FROM {self._table}")[0][0])  # noqa: S608 - checked name
-
-    def _head(self, tx: Transaction) -> Head:
-        try:
-            head = read_head(self._key, self._table, tx.head())
-        except ValueError as error:
-            raise IntegrityError(
-                f"head of ledger {self._table} cannot be read", where=self._store.where, remedy=_RESTORE
-            ) from error
-        if head is None:
-            raise IntegrityError(f"head of ledger {self._table} does not verify", where=self._store.where, remedy=_RESTORE)
-        return head
-
-    def _check_tail(self, tx: Transaction, last: Head, head: Head) -> None:
-        if last == head:
-            return
-        if last.seq < head.seq:
-            raise IntegrityError(
-                f"ledger {self._table} ends at row {last.seq}, its head names row {head.seq}: rows were cut off",
-                where=self._store.where, remedy="Restore the ledger from a backup.",
-            )
-        self._check_ahead(tx, last, head)
-        if head.seq == 0:
-            return
-        rows = tx.execute(f"SELECT digest, hash FROM {self._table} WHERE seq = ?", (head.seq,))  # noqa: S608 - checked name
-        if rows != [(head.digest, head.hash)]:
-            raise IntegrityError(
-                f"row {head.seq} of ledger {self._table} is not the one its head names", where=self._store.where, remedy=_RESTORE
-            )
-
-    def _check_ahead(self, tx: Transaction, last: Head, head: Head) -> None:
-        lag = self._store.head_lag
-        bases = tx.execute(
-            f"SELECT DISTINCT base FROM {self._table} WHERE seq > ? LIMIT ?", (head.seq, lag + 1)  # noqa: S608 - checked name
-        )
-        if len(bases) > lag:
-            raise IntegrityError(
-                f"ledger {self._table} ends at row {last.seq}, its head names row {head.seq}: the head was replaced",
-                where=self._store.where, remedy=_RESTORE,
-            )
 
     def _rows(self, after: int, limit: int | None) -> Iterator[Row]:
         left = limit
@@ -382,6 +320,14 @@ class ChainLedger:
                 remedy="Verify the ledger and restore it from a backup.",
             )
         return row
+
+
+def _by_seq(anchors: Sequence[Anchor]) -> dict[int, list[Anchor]]:
+    # Of two anchors that name the same row differently one is of a history that was written anew: both are held against the row.
+    found: dict[int, list[Anchor]] = {}
+    for anchor in anchors:
+        found.setdefault(anchor.seq, []).append(anchor)
+    return found
 
 
 def _entry(row: Row) -> Entry:

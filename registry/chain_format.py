@@ -1,11 +1,11 @@
-"""The bytes of a chained ledger: what a row's digest and its HMAC are over, and the head.
+r"""The bytes of a chained ledger: what a row's digest and its HMAC are over, and the head.
 
     digest = SHA-256(prev "\\n" table "\\n" seq "\\n" at "\\n" payload)
     hash   = HMAC-SHA-256(key, "row" "\\n" table "\\n" digest "\\n" base)
 
-`prev` is the digest of the row before (64 zeros for the first), `base` the position of the last row before the change that this row
-came with. Anybody can recompute the digests; the hashes show whoever holds the key that the service wrote the row. Of the parts only
-the payload could hold a line break, and JSON text has none, so no two lists of parts give the same bytes.
+`prev` is the digest of the row before (64 zeros for the first), `base` the position of the last row before the change that
+this row came with. Anybody can recompute the digests; the hashes show whoever holds the key that the service wrote the row.
+Of the parts only the payload could hold a line break, and JSON text has none, so no two lists of parts give the same bytes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Group commit: calls that come while another is being made durable share the next transaction.
 
-The first caller leads: it waits for the ledger, takes whoever has queued up by then, and commits for all. Whoever comes meanwhile waits, and one
-of those leads the next group. A caller that meets nobody commits its own addition and never waits for another thread.
+The first caller leads: it waits for the ledger, takes whoever has queued up by then, and commits for all. Whoever comes
+meanwhile waits, and one of those leads the next group. A caller that meets nobody commits its own addition and never waits
+for another thread.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ MAX_GROUP: Final = 256
 """Additions that share one transaction at most, so that the last of them does not wait for long."""
 
 Beside = Callable[[Transaction, int], None]
-"""Writes what stands beside rows, in their transaction; it is told the position of the first. What refuses an addition (a `RoadRiskError`)
-must be raised before anything is written: the others of the group commit."""
+"""Writes what stands beside rows, in their transaction; it is told the position of the first. What refuses an addition (a
+`RoadRiskError`) must be raised before anything is written: the others of the group commit."""
 
 
 def _held() -> Any:

@@ -1,7 +1,7 @@
 """A decision: what was answered, from which inputs, by which model, and to whom.
 
-A record holds pseudonyms and model inputs, never a natural key. Together with the bundle of the recorded digest it answers every later
-question about the decision: `recorded_matrix` gives the exact row that was scored.
+A record holds pseudonyms and model inputs, never a natural key. Together with the bundle of the recorded digest it answers
+every later question about the decision: `recorded_matrix` gives the exact row that was scored.
 """
 
 from __future__ import annotations

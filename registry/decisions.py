@@ -1,7 +1,8 @@
 """The decision ledger: every decision, every later look at it, what was done for those it is about, and what was erased.
 
-An answer leaves after its record is durable; what must hold together with it (the answer of an idempotency key, counts of use) is written in
-the same transaction. The personal part of a record is sealed (`registry.ledger_sealing`) and can be erased without breaking the chain.
+An answer leaves after its record is durable; what must hold together with it (the answer of an idempotency key, counts of
+use) is written in the same transaction. The personal part of a record is sealed (`registry.ledger_sealing`) and can be
+erased without breaking the chain.
 """
 
 from __future__ import annotations
@@ -102,7 +103,11 @@ class DecisionLedger:
         """
         _, wrap_key = (read_secret(settings.keys_dir, name) for name in (LEDGER_KEY, WRAP_KEY))
         chain = open_ledger(settings, TABLE, indexed=INDEXED)
-        return cls(chain, wrap_key, answers_kept=timedelta(hours=settings.idempotency_h))
+        try:
+            return cls(chain, wrap_key, answers_kept=timedelta(hours=settings.idempotency_h))
+        except BaseException:
+            chain.close()
+            raise
 
     @property
     def chain(self) -> ChainLedger:
@@ -126,7 +131,7 @@ class DecisionLedger:
         return self.record_many([decision], beside=beside)[0]
 
     def record_many(self, decisions: Sequence[Decision], *, beside: Beside | None = None) -> list[Entry]:
-        """Keep decisions durably in one transaction: all of them with what stands beside them, or none. It raises what `record` raises."""
+        """Keep decisions durably in one transaction, all of them with what stands beside them or none; see `record` for errors."""
         kept = beside or Beside()
         made = [payload_of(one, self._sealing, kept.counts if place == 0 else ()) for place, one in enumerate(decisions)]
 
@@ -168,10 +173,19 @@ class DecisionLedger:
         entry = self._entry(score_id)
         return decision_of(entry, self._sealing, self._wrapped(entry))
 
+    def known(self, score_id: str) -> Decision | None:
+        """Return the decision with this score id; None where there is none, or it was erased."""
+        try:
+            return self.get(score_id)
+        except NotFound:
+            return None
+
     def successor(self, score_id: str) -> Decision | None:
-        """Return the decision that took the place of this one; of several the newest, None where it stands."""
-        found = self._chain.find("supersedes", score_id)
-        return decision_of(found[-1], self._sealing, self._wrapped(found[-1])) if found else None
+        """Return the decision that took the place of this one; of several the newest that was not erased, None where it stands."""
+        for entry in reversed(self._chain.find("supersedes", score_id)):
+            if (wrapped := self._eraser.wrapped(entry.seq, entry.seq).get(entry.seq)) is not None:
+                return decision_of(entry, self._sealing, wrapped)
+        return None
 
     def latest_for(self, product: str, entity_id: str) -> Decision | None:
         """Return the newest decision of a product about an entity."""

@@ -15,21 +15,25 @@ from typing import Final, Literal
 
 from registry.bundle import MANIFEST, read_files
 from registry.errors import RoadRiskError
+from registry.ledger_open import anchor_folder
 from registry.promotion import live
 from registry.settings import Settings
 from registry.signing import (
+    ANCHOR_KEY,
+    ANCHOR_VERIFY_KEY,
     API_PEPPER,
     LEDGER_KEY,
     PSEUDONYM_KEY,
     SIGNING_KEY,
     VERIFY_KEY,
+    WRAP_KEY,
     pseudonym_key_name,
     verify_files,
 )
 
 Status = Literal["ok", "warn", "fail"]
 DISTRIBUTION: Final = "roadrisk"
-SECRETS: Final = (PSEUDONYM_KEY, LEDGER_KEY, API_PEPPER, SIGNING_KEY)
+SECRETS: Final = (PSEUDONYM_KEY, LEDGER_KEY, WRAP_KEY, API_PEPPER, SIGNING_KEY)
 STACK: Final = ("feast", "lightgbm", "mlflow", "optuna", "shap", "bentoml", "pandas")
 PRIVATE_MODE: Final = 0o600
 
@@ -75,7 +79,8 @@ def _keys(settings: Settings) -> Check:
     folder, make = settings.keys_dir, "Make them with `roadrisk doctor --init-keys`."
     # The door needs the pseudonym keys of every epoch, the first as much as the newest.
     chain = [pseudonym_key_name(number) for number in range(2, settings.pseudonym_epoch + 1)]
-    private = [*SECRETS, *chain]
+    # The key of the anchors may be kept elsewhere; where it is here, nobody else may read it.
+    private = [*SECRETS, *chain, *(name for name in (ANCHOR_KEY,) if (folder / name).is_file())]
     absent = [name for name in (*private, VERIFY_KEY) if not (folder / name).is_file()]
     if absent:
         return Check("keys", "fail", f"missing in {folder}: {', '.join(absent)}", make)
@@ -91,6 +96,19 @@ def _keys_apart(settings: Settings) -> Check:
         return Check("keys apart", "fail", f"{settings.keys_dir} lies inside {settings.home}",
                      "Set ROADRISK_KEYS_DIR to a folder outside ROADRISK_HOME: a key beside its data protects nothing.")
     return Check("keys apart", "ok", f"{settings.keys_dir} is outside {settings.home}")
+
+
+def _anchors(settings: Settings) -> Check:
+    folder, keys = anchor_folder(settings), settings.keys_dir
+    if not (keys / ANCHOR_VERIFY_KEY).is_file():
+        return Check("anchors", "fail", f"missing in {keys}: {ANCHOR_VERIFY_KEY}", "Make it with `roadrisk doctor --init-keys`.")
+    if not (keys / ANCHOR_KEY).is_file():
+        return Check("anchors", "warn", "the ledgers are not anchored from here: the signing key is elsewhere",
+                     "Call `roadrisk ledger anchor` regularly where the key is.")
+    if folder.resolve().is_relative_to(settings.home.resolve()):
+        return Check("anchors", "warn", f"{folder} lies beside the ledgers",
+                     "Set ROADRISK_ANCHOR_DIR to a folder on another machine: who rewrites a ledger must not reach its anchors.")
+    return Check("anchors", "ok", f"{folder} is outside {settings.home}")
 
 
 def _home(settings: Settings) -> Check:
@@ -161,5 +179,5 @@ def _live(settings: Settings) -> Check:
 
 
 CHECKS: Final[tuple[Callable[[Settings], Check], ...]] = (
-    _stack, _keys, _keys_apart, _home, _port, _java, _mlflow, _bundles, _live,
+    _stack, _keys, _keys_apart, _anchors, _home, _port, _java, _mlflow, _bundles, _live,
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from registry.gate_rules import Floor
@@ -46,7 +47,7 @@ def beats_formulas(candidate: Candidate) -> Finding:
     absent = sorted(set(wanted) - {str(rival.get("id")) for rival in rivals})
     if absent or not rivals:
         return not_evaluated(f"not compared with {', '.join(absent) or 'any formula'}; {EVALUATE}")
-    return all_of([_rival(candidate, rival, str(table.get("measure", ""))) for rival in rivals])
+    return all_of([_rival(candidate, rival, table) for rival in rivals])
 
 
 def not_worse_than_live(candidate: Candidate) -> Finding:
@@ -87,15 +88,18 @@ def stable(candidate: Candidate) -> Finding:
 
 def fair(candidate: Candidate) -> Finding:
     """Require that actual over expected of no segment lies, with its whole interval, outside the band."""
-    segments = list(_segments((candidate.judged.evidence.get(JUDGEMENT) or {}).get(SEGMENTS), candidate.rules.fairness))
+    rules = candidate.rules
+    segments = list(_segments((candidate.judged.evidence.get(JUDGEMENT) or {}).get(SEGMENTS), rules.fairness))
     if not segments:
         return not_evaluated(f"the judgement has no segments; {EVALUATE}")
-    low, high = candidate.rules.segment_band
-    outside = [
-        f"{name} {ratio:.2f} [{ends[0]:.2f}, {ends[1]:.2f}]" for name, ratio, ends in segments if ends[1] < low or ends[0] > high
-    ]
+    low, high = rules.segment_band
+    outside = [one for one in segments if one.interval[1] < low or one.interval[0] > high]
+    held = [one for one in outside if one.n_events is None or one.n_events >= rules.few_events]
+    told = f"actual over expected outside {low:g} to {high:g}: {_few([str(one) for one in held or outside])}"
+    if held:
+        return refuses(told)
     if outside:
-        return refuses(f"actual over expected outside {low:g} to {high:g}: {_few(outside)}")
+        return not_evaluated(f"{told}; each has fewer than {rules.few_events} events")
     return passes(f"{len(segments)} segments within {low:g} to {high:g}, or not surely outside")
 
 
@@ -106,7 +110,8 @@ def main_table(judgement: Figures) -> Figures | None:
     return found if found.get("rivals") else None
 
 
-def _rival(candidate: Candidate, rival: Figures, measure: str) -> Finding:
+def _rival(candidate: Candidate, rival: Figures, table: Figures) -> Finding:
+    measure, n_events = table.get("measure", ""), table.get("n_events")
     scopes = {"overall": rival.get("overall") or {}}
     if candidate.rules.formulas_within_quintiles:
         scopes |= {f"within {axis}": found.get("pooled") or {} for axis, found in (rival.get("within") or {}).items()}
@@ -116,6 +121,8 @@ def _rival(candidate: Candidate, rival: Figures, measure: str) -> Finding:
         match found.get("verdict"):
             case "beats":
                 findings.append(passes(told))
+            case "loses" if n_events is not None and n_events < candidate.rules.few_events:
+                findings.append(not_evaluated(f"{told}; {n_events} events are too few to hold it against the version"))
             case "loses":
                 findings.append(refuses(told))
             case _:
@@ -159,13 +166,27 @@ def _period(judged: Judged) -> tuple[Any, ...] | None:
     return (snapshot, tuple(window)) if snapshot and window else None
 
 
-def _segments(found: object, kinds: tuple[str, ...]) -> Iterator[tuple[str, float, tuple[float, float]]]:
-    """Yield name, actual over expected and interval of every segment that has both."""
+@dataclass(frozen=True)
+class _Segment:
+    """Actual over expected of a segment, with its interval; `n_events` is None where the evidence has no count."""
+
+    name: str
+    ratio: float
+    interval: tuple[float, float]
+    n_events: int | None
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.ratio:.2f} [{self.interval[0]:.2f}, {self.interval[1]:.2f}]"
+
+
+def _segments(found: object, kinds: tuple[str, ...]) -> Iterator[_Segment]:
+    """Yield every segment that has both a ratio and an interval."""
     for path, one in _holding(found, RATIO):
         value, ends = one[RATIO], one.get("interval") or one.get(f"{RATIO}_interval")
         wanted = not kinds or any(kind in path for kind in kinds)
         if wanted and isinstance(value, int | float) and isinstance(ends, list) and len(ends) == 2:
-            yield " ".join(name for name in path if name not in LEVELS), float(value), (float(ends[0]), float(ends[1]))
+            name = " ".join(part for part in path if part not in LEVELS)
+            yield _Segment(name, float(value), (float(ends[0]), float(ends[1])), one.get("n_events"))
 
 
 def _holding(found: object, key: str, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Figures]]:

@@ -1,4 +1,4 @@
-"""Whether what lies beside the chain of decisions agrees with it: counts of use can be computed again, data keys go by an erasure only."""
+"""Whether what lies beside the chain of decisions agrees with it: counts are what was counted, data keys go by an erasure only."""
 
 from __future__ import annotations
 
@@ -35,11 +35,13 @@ def disagreements(chain: ChainLedger, eraser: Eraser) -> list[str]:
     lost, left = [seq for seq in without_key if seq not in erased], sorted(with_key & erased)
     problems = [f"decisions lost their data keys without an erasure: rows {_some(lost)}"] if lost else []
     problems += [f"decisions that were erased still have their data keys: rows {_some(left)}"] if left else []
-    differing = sorted(use for use in kept.keys() | counted.keys() if kept.get(use, 0) != counted.get(use, 0))
-    return problems + [
-        f"use of {product} by {consumer} in {period} ({kind}, scenario {scenario}) is kept as {kept.get(use, 0)}, the chain says {counted[use]}"
-        for use in differing[:SHOWN] for consumer, product, period, kind, scenario in [use]
-    ]
+    differing = sorted(use for use in kept.keys() | counted.keys() if kept.get(use, 0) != counted[use])
+    return problems + [f"{_named(use)} is kept as {kept.get(use, 0)}, the chain says {counted[use]}" for use in differing[:SHOWN]]
+
+
+def _named(use: _Use) -> str:
+    consumer, product, period, kind, scenario = use
+    return f"use of {product} by {consumer} in {period} ({kind}, scenario {scenario})"
 
 
 def _at_once(chain: ChainLedger) -> tuple[int, dict[_Use, int]]:

@@ -1,14 +1,14 @@
-"""Anchors: signed heads of a ledger that are kept outside it, best on another machine.
+r"""Anchors: signed heads of a ledger that are kept outside it, best on another machine.
 
-Whoever can write the ledger's database and has stolen its HMAC key can write the whole history anew, head and all. An anchor says which digest a row
-had, signed with an Ed25519 key that the ledger itself does not need; one anchor that lies out of reach gives such a history away. Nothing but the public
-key is needed to check it.
+Whoever can write the ledger's database and has stolen its HMAC key can write the whole history anew, head and all. An
+anchor says which digest a row had, signed with an Ed25519 key that the ledger itself does not need; one anchor that lies
+out of reach gives such a history away. Nothing but the public key is needed to check it.
 
     signed text = "roadrisk-anchor" "\\n" ledger "\\n" seq "\\n" digest "\\n" at
 
-Anchors of a ledger are lines of JSON in `<ledger>.anchors`. They are written every `EVERY_ROWS` rows, when `EVERY` has passed between two rows, when a
-ledger is closed, and by `roadrisk ledger anchor`. An answer does not wait for a folder that cannot be written: that is logged, shown
-by `roadrisk ledger verify`, and made up for later.
+Anchors of a ledger are lines of JSON in `<ledger>.anchors`. They are written every `EVERY_ROWS` rows, when `EVERY` has
+passed between two rows, when a ledger is closed, and by `roadrisk ledger anchor`. An answer does not wait for a folder that
+cannot be written: that is logged, shown by `roadrisk ledger verify`, and made up for later.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ class Anchors:
         self._path, self._ledger, self._keys_dir = folder / f"{ledger}.anchors", ledger, keys_dir
         self._lock = threading.Lock()
         self._newest: Entry | None = None
-        self._seq, self._at = 0, datetime.min
+        self._seq = 0
+        self._at: datetime | None = None
         self._known = False
         self.failing = ""
 
@@ -118,7 +119,7 @@ class Anchors:
             kept = newest_anchor(self._path)
             if kept is not None:
                 self._seq, self._at = kept.seq, datetime.fromisoformat(kept.at)
-        if self._at == datetime.min:
+        if self._at is None:
             return True
         return newest.seq - self._seq >= EVERY_ROWS or abs(newest.at - self._at) >= EVERY
 

@@ -1,7 +1,7 @@
 """Rows beside the decisions, in their transaction: answers by idempotency key, and counts of use with their limits.
 
-They are no part of the chain: an answer is kept for hours, a count changes. What was counted stands in the chained record too, so that a count can be
-computed again (`registry.ledger_agreement`).
+They are no part of the chain: an answer is kept for hours, a count changes. What was counted stands in the chained record
+too, so that a count can be computed again (`registry.ledger_agreement`).
 """
 
 from __future__ import annotations
@@ -10,22 +10,28 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from registry.chain_format import instant_text
 from registry.errors import Conflict, KeyReused, QuotaExceeded
 from registry.ledger_sealing import Sealing
-from registry.ledger_store import Row, Transaction
+from registry.ledger_store import Query, Row, Transaction
 
+_ANSWERS: Final = (
+    "consumer TEXT NOT NULL, key_hash TEXT NOT NULL, body_hash TEXT NOT NULL, score_id TEXT, status INTEGER NOT NULL, "
+    "body BLOB NOT NULL, headers TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (consumer, key_hash)"
+)
+_USAGE: Final = (
+    "consumer TEXT NOT NULL, product TEXT NOT NULL, period TEXT NOT NULL, kind TEXT NOT NULL, scenario TEXT NOT NULL, "
+    "n INTEGER NOT NULL, PRIMARY KEY (consumer, product, period, kind, scenario)"
+)
 TABLES: Final = (
-    "CREATE TABLE IF NOT EXISTS {0}_answers (consumer TEXT NOT NULL, key_hash TEXT NOT NULL, body_hash TEXT NOT NULL, "
-    "score_id TEXT, status INTEGER NOT NULL, body BLOB NOT NULL, headers TEXT NOT NULL, at TEXT NOT NULL, "
-    "PRIMARY KEY (consumer, key_hash))",
+    f"CREATE TABLE IF NOT EXISTS {{0}}_answers ({_ANSWERS})",
     "CREATE INDEX IF NOT EXISTS {0}_answers_by_at ON {0}_answers (at)",
     "CREATE INDEX IF NOT EXISTS {0}_answers_by_score_id ON {0}_answers (score_id)",
-    "CREATE TABLE IF NOT EXISTS {0}_usage (consumer TEXT NOT NULL, product TEXT NOT NULL, period TEXT NOT NULL, "
-    "kind TEXT NOT NULL, scenario TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (consumer, product, period, kind, scenario))",
+    f"CREATE TABLE IF NOT EXISTS {{0}}_usage ({_USAGE})",
 )
+"""With the ledger's name to be put in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,10 +163,12 @@ def write_beside(tx: Transaction, ledger: str, sealing: Sealing, beside: Beside)
             (*count.limited, count.scenario, count.n),
         )
     if (answer := beside.answer) is not None:
-        tx.execute(f"DELETE FROM {ledger}_answers WHERE consumer = ? AND key_hash = ?", (answer.consumer, answer.key_hash))  # noqa: S608 - checked name
+        # Whatever is there under this key is over its time.
         tx.execute(
             f"INSERT INTO {ledger}_answers (consumer, key_hash, body_hash, score_id, status, body, headers, at) "  # noqa: S608 - checked name
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (consumer, key_hash) DO UPDATE SET body_hash = excluded.body_hash, "
+            "score_id = excluded.score_id, status = excluded.status, body = excluded.body, headers = excluded.headers, "
+            "at = excluded.at",
             (answer.consumer, answer.key_hash, answer.body_hash, answer.score_id, answer.status,
              sealing.seal_answer(answer.body, f"{answer.consumer}\n{answer.key_hash}"),
              json.dumps(dict(answer.headers), sort_keys=True), instant_text(answer.at)),
@@ -173,7 +181,7 @@ def purge_answers(tx: Transaction, ledger: str, before: datetime) -> int:
     return len(rows)
 
 
-def find_answer(read: Any, ledger: str, sealing: Sealing, consumer: str, key_hash: str) -> StoredAnswer | None:
+def find_answer(read: Query, ledger: str, sealing: Sealing, consumer: str, key_hash: str) -> StoredAnswer | None:
     """Return the answer under a key, read with a store's `read`."""
     rows = read(_find(ledger), (consumer, key_hash))
     return stored_answer(rows[0], sealing) if rows else None
@@ -184,7 +192,8 @@ def stored_answer(row: Row, sealing: Sealing) -> StoredAnswer:
     consumer, key_hash, body_hash, score_id, status, body, headers, at = row
     return StoredAnswer(
         consumer=consumer, key_hash=key_hash, body_hash=body_hash, score_id=score_id, status=status,
-        body=sealing.open_answer(bytes(body), f"{consumer}\n{key_hash}"), headers=json.loads(headers), at=datetime.fromisoformat(at),
+        body=sealing.open_answer(bytes(body), f"{consumer}\n{key_hash}"), headers=json.loads(headers),
+        at=datetime.fromisoformat(at),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import click
 
@@ -15,12 +15,15 @@ from registry.errors import IntegrityError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+NOT_SHOWN: Final = frozenset({
+    "kind", "event", "sealed", "as_of", "engine", "epoch", "latency_ms", "n_changes", "request_id", "key_id", "role", "degraded",
+})
 name_option = click.option("--ledger", "name", default="decisions", show_default=True, help="Which ledger.")
 
 
 @click.group()
 def ledger() -> None:
-    """The chained ledgers: decisions, promotions, access and the others."""
+    """Verify, anchor, export and show the chained ledgers; erase what is personal in the decisions."""
 
 
 @ledger.command()
@@ -38,8 +41,10 @@ def verify(ctx: click.Context, anchors: Path | None, names: tuple[str, ...], as_
     ok = all(one.ok for one in found)
 
     def render(_: object) -> RenderableType:
-        rows = [("ok" if one.ok else "FAIL", one.ledger, one.rows, one.anchors, one.anchored or None, "; ".join(one.problems) or None)
-                for one in found]
+        rows = [
+            ("ok" if one.ok else "FAIL", one.ledger, one.rows, one.anchors, one.anchored or None, "; ".join(one.problems) or None)
+            for one in found
+        ]
         return table(("", "ledger", "rows", "anchors", "anchored to row", "problems"), rows)
 
     emit({"ok": ok, "ledgers": [asdict(one) for one in found]}, as_json, render)
@@ -124,8 +129,8 @@ def show(name: str, rows: int, as_json: bool) -> None:
     ]
 
     def render(_: object) -> RenderableType:
-        lines = [(one.seq, local_time(one.at), one.digest[:12], _said(one.payload)) for one in found]
-        return table(("row", "at", "digest", "what"), lines)
+        lines = [(one.seq, local_time(one.at), one.digest[:12], *_said(name, one.payload)) for one in found]
+        return table(("row", "at", "digest", "kind", "what"), lines)
 
     emit({"ledger": name, "rows": shown}, as_json, render)
 
@@ -151,7 +156,8 @@ def erase(
             rows = decisions.erasable(score_id=score_id, entity_id=entity_id)
         else:
             rows = decisions.erase(reason=reason, by=by, at=now(), score_id=score_id, entity_id=entity_id).rows
-    emit({"erased": 0 if dry_run else len(rows), "decisions": len(rows), "rows": list(rows)}, as_json, record)
+    found = {"erased": 0 if dry_run else len(rows), "decisions": len(rows)}
+    emit(found | {"rows": list(rows)}, as_json, lambda _: record(found))
 
 
 def _existing(name: str) -> None:
@@ -167,6 +173,12 @@ def _open_part(payload: dict[str, Any]) -> dict[str, Any]:
     return {"payload": {key: value for key, value in payload.items() if key != "sealed"}}
 
 
-def _said(payload: dict[str, Any]) -> str:
-    kept = {key: value for key, value in _open_part(payload)["payload"].items() if value not in (None, "", [], {})}
-    return ", ".join(f"{key} {value}" for key, value in kept.items())[:400]
+def _said(name: str, payload: dict[str, Any]) -> tuple[str, str]:
+    """Return the kind of a row and what a person wants to know of it; `--json` has the rest."""
+    kind = str(payload.get("kind") or payload.get("event") or ("decision" if name == "decisions" else "line"))
+    kept = {key: value for key, value in payload.items() if key not in NOT_SHOWN and isinstance(value, str | int) and value != ""}
+    return kind, ", ".join(f"{key} {value[:12] if _is_hex(value) else value}" for key, value in kept.items())
+
+
+def _is_hex(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and len(value) >= 40 and set(value) <= set("0123456789abcdef")

@@ -1,7 +1,7 @@
 """Erasing the personal parts of decisions: their data keys go, what the chain holds stays, and the erasure is chained itself.
 
-Beside the chain lie the wrapped data key of each decision, and which entities it is about as keyed tags; both go with an erasure. So do the answers that
-are kept for idempotency keys.
+Beside the chain lie the wrapped data key of each decision, and which entities it is about as keyed tags; both go with an
+erasure. So do the answers that are kept for idempotency keys.
 """
 
 from __future__ import annotations
@@ -15,19 +15,18 @@ from registry.decision import Decision
 from registry.errors import Conflict, Erased, NotFound
 from registry.ledger_records import ERASURE, Erasure, erasure_of, erasure_payload
 from registry.ledger_sealing import Sealing
-from registry.ledger_store import Transaction
+from registry.ledger_store import Query, Transaction
 
 TRIES: Final = 5
+_SUBJECTS: Final = (
+    "tag BLOB NOT NULL, own INTEGER NOT NULL, product TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (tag, own, product, seq)"
+)
 SIDE_TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS {0}_keys (seq INTEGER PRIMARY KEY, wrapped BLOB NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS {0}_subjects (tag BLOB NOT NULL, own INTEGER NOT NULL, product TEXT NOT NULL, seq INTEGER NOT NULL, "
-    "PRIMARY KEY (tag, own, product, seq)) WITHOUT ROWID",
+    f"CREATE TABLE IF NOT EXISTS {{0}}_subjects ({_SUBJECTS}) WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS {0}_subjects_by_seq ON {0}_subjects (seq)",
 )
-
-
-class Changed(Conflict):
-    """What is to be erased became more meanwhile."""
+"""With the ledger's name to be put in."""
 
 
 class Eraser:
@@ -80,13 +79,13 @@ class Eraser:
             erasure = Erasure(at=at, rows=tuple(rows), reason=reason.strip(), by=by.strip())
 
             def forget(tx: Transaction, _: int, rows: Sequence[int] = rows) -> None:
-                if entity_id is not None and rows != [row[0] for row in tx.execute(self._of_entity, (self._sealing.tag(entity_id),))]:
-                    raise Changed("the entity was scored meanwhile")
+                if entity_id is not None and rows != self._rows(tx.execute, entity_id):
+                    raise Conflict("the entity was scored meanwhile")
                 self._forget(tx, rows)
 
             try:
                 self._chain.append(erasure_payload(erasure), at=at, beside=forget)
-            except Changed:
+            except Conflict:
                 continue
             return erasure
         raise Conflict("the entity is being scored again and again", where="decision ledger", remedy="Erase again later.")
@@ -100,7 +99,7 @@ class Eraser:
             If there is nothing; `Erased` if it has been erased.
         """
         if entity_id is not None:
-            rows = [int(row[0]) for row in self._chain.store.read(self._of_entity, (self._sealing.tag(entity_id),))]
+            rows = self._rows(self._chain.store.read, entity_id)
         else:
             entries = self._chain.find("score_id", str(score_id))
             rows = [entry.seq for entry in entries]
@@ -113,9 +112,9 @@ class Eraser:
             )
         return rows
 
-    @property
-    def _of_entity(self) -> str:
-        return f"SELECT DISTINCT seq FROM {self._table}_subjects WHERE tag = ? ORDER BY seq"  # noqa: S608 - checked name
+    def _rows(self, query: Query, entity_id: str) -> list[int]:
+        asked = f"SELECT DISTINCT seq FROM {self._table}_subjects WHERE tag = ? ORDER BY seq"  # noqa: S608 - checked name
+        return [int(row[0]) for row in query(asked, (self._sealing.tag(entity_id),))]
 
     def _forget(self, tx: Transaction, rows: Sequence[int]) -> None:
         places = [(row,) for row in rows]

@@ -1,7 +1,8 @@
 """A ledger as a file that anybody can check: its rows, its anchors and the public key. No secret is needed, and none is in it.
 
-Lines of JSON: first what the file is, then one line per row, then one per anchor. A row has the payload as the text that was chained, so its digest
-can be computed again with any SHA-256 (`registry.chain_format` has the formula). The personal parts of decisions are in it as ciphertext.
+Lines of JSON: first what the file is, then one line per row, then one per anchor. A row has the payload as the text that
+was chained, so its digest can be computed again with any SHA-256 (`registry.chain_format` has the formula). The personal
+parts of decisions are in it as ciphertext.
 """
 
 from __future__ import annotations
@@ -80,8 +81,8 @@ def check_export(path: Path, *, key: bytes | None = None) -> ExportCheck:
     Parameters
     ----------
     key
-        Public key (PEM) that the anchors must be signed with; that of the file by default, which then says only that the file agrees with
-        itself.
+        Public key (PEM) that the anchors must be signed with; that of the file by default, which then says only that the
+        file agrees with itself.
 
     Raises
     ------

@@ -1,11 +1,13 @@
 """A chained ledger's store in PostgreSQL: rows and head in one transaction, one writer at a time by a lock on the head's row.
 
-All ledgers lie in the schema `roadrisk_ledger`, made when missing. A connection that broke is opened again with the next call; a change whose
-outcome nobody knows, because the connection broke during its commit, is an error, and its rows may be there.
+All ledgers lie in the schema `roadrisk_ledger`, made when missing. A connection that broke is opened again with the next
+call; a change whose outcome nobody knows, because the connection broke during its commit, is an error, and its rows may be
+there.
 """
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 SCHEMA: Final = "roadrisk_ledger"
 _TYPES: Final = (("INTEGER", "BIGINT"), ("BLOB", "BYTEA"), (" WITHOUT ROWID", ""))
+_MADE: Final = re.compile(r"CREATE (?:TABLE|INDEX) IF NOT EXISTS (\w+)")
 _SETUP_LOCK: Final = 0x726F6164
 _HEADS: Final = "CREATE TABLE IF NOT EXISTS ledger_heads (ledger TEXT PRIMARY KEY, head BYTEA)"
 _REFUSE: Final = (
@@ -91,6 +94,10 @@ class PostgresqlStore:
         with self._connection("write") as db, db.transaction():
             db.execute(f"SELECT pg_advisory_xact_lock({_SETUP_LOCK})")
             for statement in statements:
+                made = _MADE.match(statement)
+                # Even where there is nothing to make, making an index would lock the table against a writer of another one.
+                if made and _rows(db, "SELECT to_regclass(?)", (made.group(1),)) != [(None,)]:
+                    continue
                 for ours, theirs in _TYPES:
                     statement = statement.replace(ours, theirs)
                 db.execute(statement.encode())

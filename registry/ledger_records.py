@@ -1,4 +1,4 @@
-"""What the decision ledger holds beside decisions, in the same chain: looks at them, duties towards those they are about, erasures."""
+"""What the decision ledger holds beside decisions, in the same chain: looks at them, duties to those they are about, erasures."""
 
 from __future__ import annotations
 

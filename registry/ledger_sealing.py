@@ -1,16 +1,16 @@
 """The personal part of a record, encrypted, so that it can be erased without a change to the chain (crypto-shredding).
 
-Each record has a data key of its own (AES-256-GCM). The chain holds the ciphertext; the data key, wrapped by the key `ledger-wrap.key`, lies
-in a table beside the chain. Deleting the wrapped key leaves a ciphertext that nobody can read any more, and a chain that verifies. Who an
-entity is, is known to the tables beside the chain as a keyed tag only.
+Each record has a data key of its own (AES-256-GCM). The chain holds the ciphertext; the data key, wrapped by the key
+`ledger-wrap.key`, lies in a table beside the chain. Deleting the wrapped key leaves a ciphertext that nobody can read any
+more, and a chain that verifies. Who an entity is, is known to the tables beside the chain as a keyed tag only.
 """
 
 from __future__ import annotations
 
 import base64
 import hmac
-import math
 import secrets
+import zlib
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ NONCE_BYTES: Final = 12
 KEY_BYTES: Final = 32
 TAG_BYTES: Final = 16
 _FIRST_NONCE: Final = bytes(NONCE_BYTES)
+_NESTED: Final = frozenset({dict, list, tuple})
 
 
 class Sealing:
@@ -48,7 +49,7 @@ class Sealing:
         self._wrapping, self._answers = AESGCM(_derived(key, b"wrap")), AESGCM(_derived(key, b"answer"))
         self._tags = _derived(key, b"tag")
 
-    def seal(self, value: Mapping[str, Any], about: str) -> tuple[str, bytes]:
+    def seal(self, value: dict[str, Any], about: str) -> tuple[str, bytes]:
         """Return a personal part as text for the chain, and the wrapped data key to be kept beside it.
 
         Parameters
@@ -82,7 +83,7 @@ class Sealing:
     def seal_more(self, value: Mapping[str, Any], wrapped: bytes, about: str) -> str:
         """Return a further part under the data key of a record, so that it is erased with it."""
         nonce = secrets.token_bytes(NONCE_BYTES)
-        sealed = self._cipher(self._unwrapped(wrapped, about)).encrypt(nonce, _plain_bytes(value), about.encode())
+        sealed = self._cipher(self._unwrapped(wrapped, about)).encrypt(nonce, _plain_bytes(dict(value)), about.encode())
         return base64.b64encode(nonce + sealed).decode()
 
     def open_more(self, sealed: str, wrapped: bytes, about: str) -> dict[str, Any]:
@@ -123,7 +124,7 @@ class Sealing:
             content = self._cipher(self._unwrapped(wrapped, about)).decrypt(nonce, sealed, about.encode())
         except InvalidTag:
             raise _wrong_key("the personal part of a record") from None
-        found: dict[str, Any] = orjson.loads(content)
+        found: dict[str, Any] = orjson.loads(zlib.decompress(content))
         return found
 
 
@@ -138,21 +139,24 @@ def _wrong_key(what: str) -> IntegrityError:
     )
 
 
-def _plain_bytes(value: Mapping[str, Any]) -> bytes:
+def _plain_bytes(value: dict[str, Any]) -> bytes:
     _refuse_unbounded(value)
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY)
+    # The length of a sealed part is no secret; a quarter of the bytes is written, hashed and kept.
+    return zlib.compress(orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY), 1)
 
 
-def _refuse_unbounded(value: object) -> None:
-    # orjson would write null for them, which means another thing. Most values are texts, whose test against Mapping is slow.
-    if value is None or isinstance(value, str):
-        return
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise ValueError("Out of range float values are not JSON compliant")
-    elif isinstance(value, Mapping):
-        for one in value.values():
-            _refuse_unbounded(one)
-    elif isinstance(value, list | tuple):
-        for one in value:
-            _refuse_unbounded(one)
+def _refuse_unbounded(value: dict[str, Any]) -> None:
+    # orjson would write null for NaN and infinity, which means another thing. Zero times either is NaN, and a sum keeps it.
+    sum_of_zeros, left = 0.0, [value]
+    while left:
+        one: Any = left.pop()
+        for part in one.values() if isinstance(one, dict) else one:
+            kind = part.__class__
+            if kind is float:
+                sum_of_zeros += part * 0.0
+            elif kind in _NESTED:
+                left.append(part)
+            elif isinstance(part, float):
+                sum_of_zeros += float(part) * 0.0
+    if sum_of_zeros != 0.0:
+        raise ValueError("Out of range float values are not JSON compliant")

@@ -1,12 +1,13 @@
 """A chained ledger's store in an SQLite file: write-ahead log, full sync, one connection that writes and one that reads.
 
-All writing happens under one file lock, which also keeps two processes from checkpointing the write-ahead log at once (SQLite before
-3.51.3 can then damage the file). The lock has a second file, the turn: who waits holds it, so that a writer who comes back at once
-does not overtake who has waited.
+All writing happens under one file lock, which also keeps two processes from checkpointing the write-ahead log at once
+(SQLite before 3.51.3 can then damage the file). The lock has a second file, the turn: who waits holds it, so that a writer
+who comes back at once does not overtake who has waited.
 
-The head lies in `<table>.head` beside the database, in two slots that are written in turns: a write that a crash cuts in half leaves the other
-slot. The order is: commit the rows durably, then keep the head, so after a crash of the process the rows can be one change ahead of the
-head; after a loss of power two, because another process may have appended before the head was synced.
+The head lies in `<table>.head` beside the database, in two slots that are written in turns: a write that a crash cuts in
+half leaves the other slot. The order is: commit the rows durably, then keep the head, so after a crash of the process the
+rows can be one change ahead of the head; after a loss of power two, because another process may have appended before the
+head was synced.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from registry.errors import IntegrityError, ServiceUnavailable
 from registry.ledger_store import WAIT_S, Row, Transaction
 
 SLOT_BYTES: Final = 512
+CACHE_KIB: Final = 16_384
 POLL_S: Final = 0.0005
 TRUNCATE_TRIES: Final = 20
 
@@ -81,6 +83,7 @@ class SqliteStore:
                 self._db, self._reader = self._connect(), self._connect()
                 self._db.execute("PRAGMA synchronous = FULL")
                 self._db.execute("PRAGMA secure_delete = ON")
+                self._db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
                 self._reader.execute("PRAGMA query_only = ON")
         except BaseException:
             self._release()

@@ -1,7 +1,8 @@
 """What a chained ledger asks of the database that it lies in; SQLite and PostgreSQL give it.
 
-A store keeps rows durably and one head, a few signed bytes that name the newest row. `LedgerStore.change` is the only way to write: one
-transaction at a time among all threads and processes, so that what was checked in it still holds when it commits.
+A store keeps rows durably and one head, a few signed bytes that name the newest row. `LedgerStore.change` is the only way
+to write: one transaction at a time among all threads and processes, so that what was checked in it still holds when it
+commits.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ WAIT_S: Final = 10.0
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 Row = tuple[Any, ...]
+Query = Callable[[str, Sequence[object]], list[Row]]
+"""Runs a statement with values and returns its rows: of a transaction or of what is committed."""
 
 
 class Transaction(Protocol):

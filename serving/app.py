@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -18,9 +18,10 @@ from serving.authorised import Door
 from serving.batches.desk import BatchDesk, open_batches
 from serving.batches.routes import batch_router
 from serving.catalogue_routes import add_pages, catalogue_router, health_router
+from serving.crowd import Crowd
 from serving.desk import ScoringDesk
 from serving.documents import DESCRIPTION, finish
-from serving.envelope import Envelope, request_id_of
+from serving.envelope import PROBLEM, Envelope, request_id_of
 from serving.gate import Gate, KeyCheck, open_gate
 from serving.limits import DEFAULT_MAX_BODY_BYTES, BodyLimits
 from serving.metrics import Metrics
@@ -30,6 +31,9 @@ from serving.problems import MEDIA_TYPE, Problem, invalid_fields, method_not_all
 from serving.schemas import UNION_TAGS, json_type
 from serving.score_routes import score_router
 
+if TYPE_CHECKING:
+    from serving.tracing import Tracer
+
 NO_TELEMETRY: Final[TelemetryConfig] = {
     "auto_configure": False, "logs": False, "metrics": False, "operation_spans": False, "tracing": False,
 }
@@ -38,7 +42,7 @@ NO_TELEMETRY: Final[TelemetryConfig] = {
 
 def create_app(
     desk: ScoringDesk, gate: Gate, *, rows_behind: RowsBehind | None = None, batches: BatchDesk | None = None,
-    max_body_bytes: int = DEFAULT_MAX_BODY_BYTES,
+    max_body_bytes: int = DEFAULT_MAX_BODY_BYTES, tracer: Tracer | None = None,
 ) -> FastAPI:
     """Return the application over a scoring desk.
 
@@ -54,6 +58,8 @@ def create_app(
         Takes batches in; None where there is no folder for them.
     max_body_bytes
         Longest body of a request.
+    tracer
+        Makes spans of requests; None where nobody collects any.
     """
     metrics, door = Metrics(), Door(gate)
     past = PastScores(desk.live, desk.decisions, desk.clock, rows_behind)
@@ -75,7 +81,8 @@ def create_app(
     app.add_exception_handler(HTTPException, _http)
     app.add_middleware(BodyLimits, max_body_bytes=max_body_bytes)
     app.add_middleware(KeyCheck, gate=gate)
-    app.add_middleware(Envelope, metrics=metrics)
+    app.add_middleware(Crowd)
+    app.add_middleware(Envelope, metrics=metrics, tracer=tracer)
     return app
 
 
@@ -85,10 +92,13 @@ def open_app(settings: Settings) -> FastAPI:
 
     from features.rows_behind import rows_behind
     from serving.start import open_desk
+    from serving.tracing import open_tracer
 
     desk = open_desk(settings)
     gate = open_gate(settings, desk.decisions, desk.clock)
-    return create_app(desk, gate, rows_behind=partial(rows_behind, settings), batches=open_batches(settings, desk))
+    return create_app(
+        desk, gate, rows_behind=partial(rows_behind, settings), batches=open_batches(settings, desk), tracer=open_tracer(settings)
+    )
 
 
 def _add_document(app: FastAPI) -> None:
@@ -127,6 +137,7 @@ def _http(request: Request, error: Exception) -> Response:
 
 
 def _respond(request: Request, problem: Problem) -> Response:
+    request.scope["state"][PROBLEM] = problem.slug
     body = problem.body(request_id_of(request.scope))
     return Response(body, status_code=problem.status, media_type=MEDIA_TYPE, headers=dict(problem.headers))
 

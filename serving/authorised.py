@@ -13,6 +13,7 @@ from serving.envelope import REQUEST_ID, STARTED, TRACEPARENT
 from serving.gate import CALLER, Gate
 from serving.idempotency import HEADER, request_key
 from serving.limits import BODY
+from serving.stages import stage
 
 if TYPE_CHECKING:
     from registry.access.grants import Grant
@@ -83,8 +84,10 @@ class Door:
         InvalidRequest
             If the idempotency key is none.
         """
-        grant, state = self.grant(request, product, action, scenario), request.scope["state"]
-        self.gate.check_quota(grant, kind=action)
+        state = request.scope["state"]
+        with stage("auth"):
+            grant = self.grant(request, product, action, scenario)
+            self.gate.check_quota(grant, kind=action)
         named = request_key(
             key, consumer=grant.consumer, method=request.method, path=request.scope["path"], scenario=grant.scenario,
             body=state.get(BODY, b""),

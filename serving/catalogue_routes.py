@@ -14,12 +14,13 @@ from registry.bundle import ManifestFeature, canonical_json
 from registry.entities import ENTITIES
 from registry.products import PRODUCTS, ScoreProduct
 from registry.reasons import REASONS, Reason
-from serving.answer_schema import NoticeOut
 from serving.authorised import Door
 from serving.desk import ScoringDesk
 from serving.documents import GET_PROBLEMS, OPEN_PROBLEMS, page, problem_responses
 from serving.live import LiveScorer
 from serving.metrics import CONTENT_TYPE, Metrics
+from serving.past_schema import NoticeOut
+from serving.readiness import readiness
 
 
 def catalogue_router(desk: ScoringDesk, door: Door) -> APIRouter:
@@ -58,9 +59,8 @@ def health_router(desk: ScoringDesk, door: Door, metrics: Metrics) -> APIRouter:
     router = APIRouter(tags=["operations"])
 
     def readyz() -> str:
-        desk.decisions.check()
-        desk.source.ready()
-        return "ok\n"
+        told = readiness(desk)
+        return "ok\n" + "".join(f"{name}: {value}\n" for name, value in told.items() if value)
 
     @router.get("/livez", operation_id="livez", summary="the process answers", response_class=PlainTextResponse,
                 responses=problem_responses(OPEN_PROBLEMS))
@@ -86,6 +86,7 @@ def health_router(desk: ScoringDesk, door: Door, metrics: Metrics) -> APIRouter:
                 responses=problem_responses((401, 403, 405, 413, 429, 500, 503)))
     def figures(request: Request) -> Response:
         door.may(request, "metrics")
+        metrics.observe_state(desk)
         return Response(metrics.exposition(), media_type=CONTENT_TYPE)
 
     return router

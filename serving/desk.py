@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from features.online import OnlineInputs
 from registry.access.usage import counts_of
 from registry.decisions import AlreadyAnswered, Beside, Count, Decision, DecisionLedger, StoredAnswer
@@ -20,15 +18,17 @@ from registry.errors import ServiceUnavailable, UnknownEntity
 from registry.products import product_named
 from serving.answering import Scored, answer_score
 from serving.asked import Asked
+from serving.degraded import last_known
 from serving.detail import reduced
 from serving.encode import encoded
 from serving.live import LiveScorer, Models
 from serving.ports import FeatureSource
 from serving.schemas import check_features
+from serving.stages import stage
 
 if TYPE_CHECKING:
     from registry.access.roles import Action
-    from serving.shadow import Shadow
+    from serving.shadow import Shadow, ShadowHolder
 
 
 @dataclass(frozen=True)
@@ -54,18 +54,18 @@ class ScoringDesk:
         The decision ledger.
     clock
         Returns the current instant, aware UTC.
-    epoch
-        Epoch of the key that made the store's pseudonyms.
     shadow
         Challengers that score aside what was answered; None where there are none.
+    degraded
+        Products that answer from the inputs of the last decision while the store does not answer.
     """
 
     live: Models
     source: FeatureSource
     decisions: DecisionLedger
     clock: Callable[[], datetime]
-    epoch: int = 1
-    shadow: Shadow | None = None
+    shadow: Shadow | ShadowHolder | None = None
+    degraded: frozenset[str] = frozenset()
 
     def score_entity(self, product_id: str, key: Mapping[str, str], asked: Asked) -> Reply:
         """Return the recorded answer for one entity.
@@ -82,11 +82,14 @@ class ScoringDesk:
             return earlier
         product = product_named(product_id)
         model = self.live.current.product(product_id)
-        entity_id = self.source.resolve(ENTITIES[product.entity], key)
-        inputs = self.read(model, product_id, entity_id, asked)
-        scored = answer_score(
-            model.scorer, model.version, inputs, score_id=new_score_id(), product=product
-        )
+        with stage("resolve"):
+            entity_id = self.source.resolve(ENTITIES[product.entity], key)
+        with stage("read"):
+            inputs, degraded = self.read_or_recall(model, product_id, entity_id, asked)
+        with stage("score"):
+            scored = answer_score(
+                model.scorer, model.version, inputs, score_id=new_score_id(), product=product, degraded=degraded
+            )
         return self.keep(model, inputs, scored, asked)
 
     def read(self, model: LiveScorer, product_id: str, entity_id: str, asked: Asked) -> OnlineInputs:
@@ -104,6 +107,27 @@ class ScoringDesk:
         if grant is not None and not grant.may_ask_about((entity_id, *inputs.related.values())):
             raise UnknownEntity("no entity with this key", remedy="Check the number; an operator asks about itself alone.")
         return complete(model, inputs)
+
+    def read_or_recall(
+        self, model: LiveScorer, product_id: str, entity_id: str, asked: Asked
+    ) -> tuple[OnlineInputs, bool]:
+        """Return the inputs of an entity, or those of its last decision where the product may answer from them; and whether so.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If the store does not answer, and the product may not answer without it or nothing is recorded.
+        """
+        try:
+            return self.read(model, product_id, entity_id, asked), False
+        except ServiceUnavailable:
+            last = self.decisions.latest_for(product_id, entity_id) if product_id in self.degraded else None
+            if last is None:
+                raise
+            recalled = last_known(last, model.manifest, asked.grant.resources if asked.grant else None)
+            if recalled is None or (asked.grant and not asked.grant.may_ask_about((entity_id, *recalled.related.values()))):
+                raise
+            return recalled, True
 
     def score_known(self, model: LiveScorer, inputs: OnlineInputs, asked: Asked, *, kind: Action = "score") -> dict[str, Any]:
         """Return the whole recorded answer of a product for inputs that were read."""
@@ -137,7 +161,8 @@ class ScoringDesk:
         inputs = OnlineInputs(
             entity_id="", related={}, values=values, as_of=self.clock(), sources=(), exposure=exposure
         )
-        scored = answer_score(model.scorer, model.version, inputs, score_id=new_score_id())
+        with stage("score"):
+            scored = answer_score(model.scorer, model.version, inputs, score_id=new_score_id())
         return self.keep(model, inputs, scored, asked)
 
     def score_again(
@@ -206,11 +231,13 @@ class ScoringDesk:
             If the consumer has used up what its scenario allows; nothing is recorded then.
         """
         grant = asked.grant
-        answer = reduced(scored.answer, grant.detail) if grant else scored.answer
-        body = encoded(answer)
+        with stage("encode"):
+            answer = reduced(scored.answer, grant.detail) if grant else scored.answer
+            body = encoded(answer)
         decision = self.decision_of(model, inputs, scored, asked)
         try:
-            self.decisions.record(decision, beside=beside_of(decision, body, asked, kind))
+            with stage("record"):
+                self.decisions.record(decision, beside=beside_of(decision, body, asked, kind))
         except AlreadyAnswered as answered:
             # The same request under the same key was faster.
             return Reply({}, answered.stored.body, replayed=True)
@@ -227,7 +254,7 @@ class ScoringDesk:
             exposure=inputs.exposure, answer=scored.recorded_answer, base=scored.base, clamp=scored.clamp,
             contributions=dict(scored.contributions or {}),
             latency_ms=round((time.perf_counter() - asked.started) * 1000, 3), related=dict(inputs.related),
-            epoch=self.epoch, engine=model.scorer.engine, degraded=bool(scored.answer["degraded"]), batch=asked.batch,
+            epoch=self.source.epoch, engine=model.scorer.engine, degraded=bool(scored.answer["degraded"]), batch=asked.batch,
             traceparent=asked.traceparent or None,
         )
         if grant is None:
@@ -240,7 +267,7 @@ class ScoringDesk:
     def warm_up(self) -> None:
         """Score a golden row with every live model, so that the first caller does not wait for lazy work."""
         for model in self.live.current.live.values():
-            warm(model)
+            model.warm()
 
     def _offer(self, model: LiveScorer, inputs: OnlineInputs, scored: Scored, at: datetime) -> None:
         if self.shadow is not None:
@@ -264,12 +291,6 @@ def beside_of(decision: Decision, body: bytes, asked: Asked, kind: Action) -> Be
 def counted(asked: Asked, kind: Action, at: datetime, *, n: int = 1) -> tuple[Count, ...]:
     """Return what calls count for under their grant; nothing where the platform asks itself."""
     return () if asked.grant is None else counts_of(asked.grant, kind=kind, n=n, now=at)
-
-
-def warm(model: LiveScorer) -> None:
-    """Score a golden row of a model."""
-    row = [np.nan if value is None else value for value in model.scorer.bundle.golden.rows[0]]
-    model.scorer.explain(np.array([row]))
 
 
 def complete(model: LiveScorer, inputs: OnlineInputs) -> OnlineInputs:

@@ -8,16 +8,23 @@ import time
 import traceback
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.metrics import Metrics
 from serving.problems import MEDIA_TYPE, Problem, internal
+from serving.request_log import log_request
+from serving.stages import begin, end
+
+if TYPE_CHECKING:
+    from serving.tracing import Tracer
 
 REQUEST_ID: Final = "request_id"
 STARTED: Final = "started"
 TRACEPARENT: Final = "traceparent"
+PROBLEM: Final = "problem"
+"""Where the state of a request names the problem that it was answered with."""
 SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
@@ -40,10 +47,12 @@ class Envelope:
         The application behind.
     metrics
         Where requests are counted.
+    tracer
+        Makes spans of them; None where nobody collects any.
     """
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
-        self._app, self._metrics = app, metrics
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, tracer: Tracer | None = None) -> None:
+        self._app, self._metrics, self._tracer = app, metrics, tracer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -52,6 +61,7 @@ class Envelope:
             return
         started, status = time.perf_counter(), 0
         request_id, extra = _request_headers(scope)
+        marks, token = begin()
         scope.setdefault("state", {}).update(
             {REQUEST_ID: request_id, STARTED: started, TRACEPARENT: extra.get("traceparent", "")}
         )
@@ -68,9 +78,15 @@ class Envelope:
         except Exception as error:  # noqa: BLE001 - the edge: a defect becomes a problem document, never a traceback
             _log_defect(error, request_id)
             if not status:
+                scope["state"][PROBLEM] = internal().slug
                 await send_problem(wrapped, internal(), request_id)
         finally:
-            self._metrics.observe_request(scope, status, time.perf_counter() - started)
+            end(token)
+            seconds = time.perf_counter() - started
+            self._metrics.observe_request(scope, status, seconds, marks)
+            log_request(scope, status, seconds)
+            if self._tracer is not None:
+                self._tracer.record(scope, status, started, marks)
 
 
 def request_id_of(scope: Scope) -> str:

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from registry.access.usage import check_quota, counts_of
 from registry.errors import RoadRiskError
-from serving.envelope import request_id_of, send_problem
+from serving.envelope import PROBLEM, request_id_of, send_problem
 from serving.problems import problem_of
 
 if TYPE_CHECKING:
@@ -112,6 +112,7 @@ class KeyCheck:
             try:
                 scope["state"][CALLER] = self._gate.caller(_headers(scope))
             except RoadRiskError as error:
+                scope["state"][PROBLEM] = error.slug
                 await send_problem(send, problem_of(error), request_id_of(scope))
                 return
         await self._app(scope, receive, send)

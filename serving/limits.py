@@ -8,7 +8,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.envelope import request_id_of, send_problem
+from serving.envelope import PROBLEM, request_id_of, send_problem
 from serving.json_check import RefusedBody, check_json
 from serving.problems import Problem
 
@@ -47,6 +47,7 @@ class BodyLimits:
                 _check_type(scope)
                 check_json(body)
         except RefusedBody as refused:
+            scope["state"][PROBLEM] = refused.problem.slug
             await send_problem(send, refused.problem, request_id_of(scope))
             return
         scope["state"][BODY] = body

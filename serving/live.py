@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
+import numpy as np
+
 from registry.bundle import Manifest, ScoreBundle, parse_bundle, read_files
 from registry.errors import ConfigurationError, IntegrityError, NotFound, ServiceUnavailable
 from registry.products import PRODUCTS
@@ -34,6 +36,11 @@ class LiveScorer:
     def manifest(self) -> Manifest:
         """The bundle's manifest."""
         return self.scorer.manifest
+
+    def warm(self) -> None:
+        """Score a golden row, so that no caller waits for lazy work."""
+        row = [np.nan if value is None else value for value in self.scorer.bundle.golden.rows[0]]
+        self.scorer.explain(np.array([row]))
 
     @property
     def is_portfolio(self) -> bool:
@@ -120,6 +127,14 @@ class LiveModels:
             raise NotFound(f"no portfolio {name!r}", where="portfolios", remedy=f"Live portfolios are: {known}.")
         return portfolios[name]
 
+    def remember(self, earlier: LiveModels) -> None:
+        """Keep the scorers of models that were in place before, for questions about their decisions."""
+        scorers = [*earlier.live.values()]
+        with self._lock:
+            self._old = {**earlier._old, **{one.scorer.digest: one.scorer for one in scorers}}
+            while len(self._old) > MAX_OLD_SCORERS:
+                self._old.pop(next(iter(self._old)))
+
     def with_digest(self, product: str, digest: str) -> Scorer:
         """Return the scorer of a recorded decision, live or not.
 
@@ -162,7 +177,7 @@ def check_live(settings: Settings, *, proved: Collection[str] = ()) -> dict[str,
     return models
 
 
-def load_live(settings: Settings, *, proved: Collection[str] = ()) -> LiveModels:
+def load_live(settings: Settings, *, proved: Collection[str] = (), kept: LiveModels | None = None) -> LiveModels:
     """Load every live model; raises as `check_live` does.
 
     Parameters
@@ -172,10 +187,16 @@ def load_live(settings: Settings, *, proved: Collection[str] = ()) -> LiveModels
     proved
         Digests that this process or its parent has already proved in a throw-away child; bytes and signature are
         verified in any case.
+    kept
+        Models in place: one of the same version and digest is taken over, and stays found by its digest where it is replaced.
     """
-    models = check_live(settings, proved=proved)
-    live = {name: LiveScorer(str(model.version), _load(model, settings.keys_dir)) for name, model in models.items()}
-    return LiveModels(live, settings.bundle_dir, settings.keys_dir)
+    before = dict(kept.live) if kept else {}
+    models = check_live(settings, proved=[*proved, *(model.scorer.digest for model in before.values())])
+    live = {name: _taken_over(before.get(name), model) or _loaded(model, settings) for name, model in models.items()}
+    found = LiveModels(live, settings.bundle_dir, settings.keys_dir)
+    if kept is not None:
+        found.remember(kept)
+    return found
 
 
 def _promoted(settings: Settings) -> dict[str, LiveModel]:
@@ -213,8 +234,14 @@ def _check(model: LiveModel, keys_dir: Path, proved: Collection[str]) -> None:
         )
 
 
-def _load(model: LiveModel, keys_dir: Path) -> Scorer:
-    return Scorer(_verified(model, keys_dir), threads=1)
+def _taken_over(before: LiveScorer | None, model: LiveModel) -> LiveScorer | None:
+    if before is None or (before.version, before.scorer.digest) != (str(model.version), model.digest):
+        return None
+    return before
+
+
+def _loaded(model: LiveModel, settings: Settings) -> LiveScorer:
+    return LiveScorer(str(model.version), Scorer(_verified(model, settings.keys_dir), threads=1))
 
 
 def _verified(model: LiveModel, keys_dir: Path) -> ScoreBundle:

@@ -64,7 +64,7 @@ class PastScores:
         """Return a past answer as it was recorded, with what took its place and whose place it took."""
         self._look(decision, grant, "answer", request_id)
         successor = self.decisions.successor(decision.score_id)
-        predecessor = self.decisions.get(decision.supersedes) if decision.supersedes else None
+        predecessor = self.decisions.known(decision.supersedes) if decision.supersedes else None
         revisions = [revision_of(predecessor, decision)] if predecessor else []
         revisions += [revision_of(decision, successor)] if successor else []
         answer = {

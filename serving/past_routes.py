@@ -8,11 +8,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from registry.access.duties import Duty, HumanReview, Objection
-from serving.answer_schema import DutiesOut, DutyOut, ExplanationOut, PastAnswer, ReplayOut
 from serving.authorised import Door, ScenarioHeader, request_id
 from serving.documents import GET_PROBLEMS, POST_PROBLEMS, problem_responses
 from serving.encode import encoded
 from serving.past import PastScores
+from serving.past_schema import DutiesOut, DutyOut, ExplanationOut, PastAnswer, ReplayOut
 from serving.schemas import ObjectionRequest, ReviewRequest
 
 ScoreId = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="`score_id` of an answer")]

@@ -13,6 +13,11 @@ from registry.errors import RoadRiskError
 class FeatureSource(Protocol):
     """Finds an entity by its natural key and reads what is known about it."""
 
+    @property
+    def epoch(self) -> int:
+        """Epoch of the key that made the store's pseudonyms: it may lag behind the warehouse's."""
+        ...
+
     def resolve(self, entity: Entity, key: Mapping[str, str]) -> str:
         """Return the pseudonym of an entity.
 
@@ -54,6 +59,10 @@ class FeatureSource(Protocol):
         ServiceUnavailable
             If the store does not answer.
         """
+        ...
+
+    def stale(self, product_id: str) -> list[str]:
+        """Return the mandatory resources of a product that are stale or absent in the store."""
         ...
 
     def ready(self) -> None:

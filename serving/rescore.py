@@ -99,7 +99,7 @@ def _rescore_one(desk: ScoringDesk, found: Affected, epoch: int) -> Rescored:
     before = desk.decisions.get(found.score_id)
     points = before.answer["points"]
     live = desk.live.current.live
-    if found.product not in live or desk.epoch != epoch:
+    if found.product not in live or desk.source.epoch != epoch:
         absent = found.product not in live
         note = f"{found.product} has no live model" if absent else "the online store has pseudonyms of an older key"
         return Rescored(affected=found, outcome="waiting", old_points=points, note=note)

@@ -9,13 +9,14 @@ from fastapi import APIRouter, Path, Request, Response
 
 from registry.entities import ENTITIES
 from registry.products import PRODUCTS, ScoreProduct, product_named
-from serving.answer_schema import ScoreAnswer, WhatIfOut
+from serving.answer_schema import ScoreAnswer
 from serving.authorised import Door, IdempotencyHeader, ScenarioHeader
 from serving.desk import Reply, ScoringDesk
 from serving.documents import POST_PROBLEMS, problem_responses
 from serving.encode import encoded
 from serving.idempotency import REPLAYED
 from serving.metrics import Metrics
+from serving.past_schema import WhatIfOut
 from serving.schemas import REQUESTS, WHAT_IFS, PortfolioRequest, ScoreRequest, WhatIfRequest
 from serving.what_if import check_changes, compared
 
@@ -46,6 +47,7 @@ def score_router(desk: ScoringDesk, door: Door, metrics: Metrics) -> APIRouter:
 def replied(reply: Reply, metrics: Metrics) -> Response:
     """Return the response of a scored request."""
     if reply.replayed:
+        metrics.observe_replay()
         return Response(reply.body, media_type=JSON, headers={REPLAYED: "true"})
     metrics.observe_answer(reply.answer)
     return Response(reply.body, media_type=JSON)

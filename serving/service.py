@@ -19,6 +19,7 @@ from registry.settings import Settings
 from serving.app import open_app
 from serving.envelope import send_problem
 from serving.problems import Problem
+from serving.request_log import log_to_stderr
 from serving.start import check_start, set_environment
 
 TIMEOUT_S = 60.0
@@ -29,6 +30,7 @@ STARTING = Problem(
 )
 
 set_environment()
+log_to_stderr()
 
 
 class Doorway:

@@ -145,6 +145,37 @@ class Shadow:
             _log.warning("%d shadow scores were lost: %s", len(kept), error)
 
 
+class ShadowHolder:
+    """The shadow of a running service, opened anew where the challengers changed.
+
+    Parameters
+    ----------
+    settings
+        Where challengers are declared.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._shadow = open_shadow(settings)
+
+    def offer(self, champion: LiveScorer, inputs: OnlineInputs, scored: Scored, at: datetime) -> None:
+        """Take a recorded decision where a challenger is declared."""
+        shadow = self._shadow
+        if shadow is not None:
+            shadow.offer(champion, inputs, scored, at)
+
+    def reload(self) -> None:
+        """Score with the challengers that are declared now; what the former ones have in hand is finished."""
+        former, self._shadow = self._shadow, open_shadow(self._settings)
+        if former is not None:
+            former.close()
+
+    def close(self) -> None:
+        """Finish what is waiting."""
+        if self._shadow is not None:
+            self._shadow.close()
+
+
 def open_shadow(settings: Settings) -> Shadow | None:
     """Return the shadow of a service, or None where no product has a challenger that can be used.
 

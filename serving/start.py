@@ -15,10 +15,12 @@ from registry.entities import Entity
 from registry.errors import RoadRiskError, ServiceUnavailable
 from registry.products import PRODUCTS
 from registry.settings import Settings
+from serving.breaker import Breaker
 from serving.desk import ScoringDesk
+from serving.holder import ModelHolder
 from serving.live import LiveModels, check_live, load_live
 from serving.ports import FeatureSource
-from serving.shadow import open_shadow
+from serving.shadow import ShadowHolder
 
 if TYPE_CHECKING:
     from registry.promotion import LiveModel
@@ -36,6 +38,8 @@ PROVED_VARIABLE: Final = "ROADRISK_PROVED_DIGESTS"
 
 class NoStore:
     """The feature source of a service that has portfolios only."""
+
+    epoch = 1
 
     def resolve(self, entity: Entity, key: Mapping[str, str]) -> str:
         """Refuse."""
@@ -62,6 +66,11 @@ class NoStore:
         """Refuse."""
         del entity_ids, resources
         raise ServiceUnavailable(f"there is no feature store for {product_id}")
+
+    def stale(self, product_id: str) -> list[str]:
+        """Return nothing."""
+        del product_id
+        return []
 
     def ready(self) -> None:
         """Say nothing: what is not needed is not missing."""
@@ -97,8 +106,12 @@ def check_start(settings: Settings) -> dict[str, LiveModel]:
 
 def open_desk(settings: Settings) -> ScoringDesk:
     """Return a scoring desk of a worker, warmed up, with its challengers; what is alive by then is left to no collector."""
-    desk = replace(make_desk(settings), shadow=open_shadow(settings))
+    made = make_desk(settings)
+    shadow = ShadowHolder(settings)
+    holder = ModelHolder.open(settings, made.live.current, changed=shadow.reload)
+    desk = replace(made, live=holder, source=Breaker(made.source), shadow=shadow)
     desk.warm_up()
+    holder.start()
     gc.collect()
     gc.freeze()
     return desk
@@ -108,7 +121,9 @@ def make_desk(settings: Settings) -> ScoringDesk:
     """Return a scoring desk on the live models, the real store and the real ledger."""
     models = load_live(settings, proved=_proved())
     source, ledger = _source(settings, models), DecisionLedger.open(settings)
-    return ScoringDesk(models, source, ledger, lambda: datetime.now(UTC), _epoch(settings, models))
+    return ScoringDesk(
+        models, source, ledger, lambda: datetime.now(UTC), degraded=frozenset(settings.degraded_products)
+    )
 
 
 def _proved() -> list[str]:
@@ -127,15 +142,6 @@ def _source(settings: Settings, models: LiveModels) -> FeatureSource:
     from features.online import OnlineStore
 
     return OnlineStore(settings, lambda: datetime.now(UTC))
-
-
-def _epoch(settings: Settings, models: LiveModels) -> int:
-    """Return the epoch of the pseudonyms that decisions will hold: the online store may lag behind the warehouse."""
-    if not _needs_store(models.live):
-        return settings.pseudonym_epoch
-    from features.views import published
-
-    return published(settings).snapshot.pseudonym_epoch
 
 
 def _needs_store(names: Iterable[str]) -> bool:

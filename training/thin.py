@@ -35,8 +35,8 @@ def without_thin(task: TrainingTask, frame: pd.DataFrame) -> TrainingTask:
 
 
 def as_trained(task: TrainingTask, components: Collection[str]) -> TrainingTask:
-    """Return the task with only these components, and the lines that they price."""
+    """Return the task with only these components beside the score's own, and the lines that they price."""
     return replace(
-        task, components=tuple(c for c in task.components if c.name in components),
+        task, components=tuple(c for c in task.components if c.name in components or not (c.line or c.cause)),
         lines=tuple(line for line in task.lines if line.frequency in components),
     )

@@ -50,7 +50,7 @@ class PackedOnlineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc] # Fea
     """
 
     type: Literal["features.packed.feast_store.PackedOnlineStore"] = PACKED_TYPE
-    path: str = "online.db"
+    path: str = "packed.db"
     url: str = ""
     timeout_s: float = 10.0
     rewrite: bool = False

@@ -189,7 +189,8 @@ class Layout:
         numbers = np.empty((count, n_floats), dtype="<f8")
         for place in range(n_floats):
             numbers[:, place] = _numbers(columns[place])
-        parts = [_bytes_of(heads.view(np.uint8).reshape(count, -1)), _bytes_of(numbers), *map(_texts, columns[n_floats:])]
+        stamps = _bytes_of(heads.view(np.uint8).reshape(count, heads.itemsize))
+        parts = [stamps, _bytes_of(numbers), *map(_texts, columns[n_floats:])]
         bodies = list(map(b"".join, zip(*parts, strict=True)))
         sums = np.fromiter(map(zlib.crc32, bodies), dtype="<u4", count=count)
         return list(map(b"".join, zip(_bytes_of(sums.reshape(count, 1)), bodies, strict=True)))

@@ -184,8 +184,7 @@ class RedisRows:
         """Let readers see the load, and give back the room of the rows before."""
         if not self._token:
             self.begin()
-        held = self.published()
-        made = Publication((held.number if held else UNPUBLISHED) + 1, snapshot, definitions)
+        made = Publication.after(self.published(), snapshot, definitions)
         with _told():
             script = self._writers.register_script(_PUBLISH)
             script([self._number, self._load, self._publication], [self._token, made.number, made.to_json().encode()])

@@ -8,6 +8,7 @@ look as the rows, so an answer never mixes two.
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,9 +19,11 @@ from features.snapshot import FeatureSnapshot
 from registry.errors import ConfigurationError, NotFound, ServiceUnavailable
 from registry.settings import Settings
 
-ONLINE_FILE: Final = "online.db"
+ONLINE_FILE: Final = "packed.db"
 UNPUBLISHED: Final = 0
 """Number of the publication of a place in which nothing has been published."""
+_MOST_FIRST: Final = 1 << 30
+"""Redis keeps the number of a row in 32 bits."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,8 @@ class Publication:
     Parameters
     ----------
     number
-        Counts publications of this place, from 1.
+        Counts publications of this place, from a number of chance: a place that was emptied or put in another's place and
+        loaded anew is not taken for what it was.
     snapshot
         The build that was loaded.
     definitions
@@ -44,6 +48,12 @@ class Publication:
     def to_json(self) -> str:
         """Return the publication as text."""
         return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True)
+
+    @classmethod
+    def after(cls, held: Publication | None, snapshot: FeatureSnapshot, definitions: str) -> Publication:
+        """Return the publication that follows one, or the first."""
+        number = held.number if held else UNPUBLISHED + secrets.randbelow(_MOST_FIRST)
+        return cls(number + 1, snapshot, definitions)
 
     @classmethod
     def from_json(cls, text: str) -> Publication:

@@ -119,8 +119,8 @@ class SqliteRows:
     def publish(self, snapshot: FeatureSnapshot, definitions: str) -> None:
         """Commit what was loaded, together with what it is of."""
         with self._changing(ends=True) as connection:
-            held = connection.execute("SELECT number FROM packed_publication WHERE project = ?", (self._project,)).fetchone()
-            made = Publication((held[0] if held else UNPUBLISHED) + 1, snapshot, definitions)
+            held = connection.execute("SELECT content FROM packed_publication WHERE project = ?", (self._project,)).fetchone()
+            made = Publication.after(Publication.from_json(held[0]) if held else None, snapshot, definitions)
             connection.execute(
                 "INSERT OR REPLACE INTO packed_publication VALUES (?, ?, ?)", (self._project, made.number, made.to_json())
             )

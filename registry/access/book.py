@@ -16,8 +16,8 @@ from registry.access.parties import ApiKey, Caller
 from registry.access.rules import access_rules
 from registry.access.state import AccessState
 from registry.access.tokens import matches, read_token
-from registry.access.watch import watch_of
 from registry.errors import Unauthenticated
+from registry.ledger_watch import watch_of
 from registry.model_ledgers import ACCESS, lines
 from registry.signing import API_PEPPER, read_secret
 

@@ -38,7 +38,7 @@ class ExactForest:
         paths = prepare(forest)
         self.n_features = forest.n_features
         self.expected = paths.expected
-        self._arrays, self._most_nodes, self._most_t = paths.arrays(), paths.most_nodes, paths.most_t
+        self._arrays, self._most_nodes = paths.arrays(), paths.most_nodes
 
     def explain(self, matrix: Floats, *, threads: int = 1) -> tuple[Floats, Floats]:
         """Return contributions (n, n_features) and raw margins (n,); `expected` plus a row's contributions is its margin.
@@ -53,15 +53,13 @@ class ExactForest:
         out, raw = np.zeros(rows.shape), np.zeros(len(rows))
         parts = max(1, min(threads, len(rows) // LEAST_ROWS_PER_THREAD))
         if parts == 1:
-            explain_rows(*self._arrays, rows, out, raw, self._most_nodes, self._most_t)
+            explain_rows(*self._arrays, rows, out, raw, self._most_nodes)
             return out, raw
         edges = np.linspace(0, len(rows), parts + 1).astype(int).tolist()
         # The kernel lets go of the interpreter's lock, so plain threads share the rows.
         with ThreadPoolExecutor(parts) as pool:
             tasks = [
-                pool.submit(
-                    partial(explain_rows, *self._arrays), rows[a:b], out[a:b], raw[a:b], self._most_nodes, self._most_t
-                )
+                pool.submit(partial(explain_rows, *self._arrays), rows[a:b], out[a:b], raw[a:b], self._most_nodes)
                 for a, b in pairwise(edges)
             ]
             for task in tasks:

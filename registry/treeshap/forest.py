@@ -114,7 +114,8 @@ def _tree(fields: Mapping[str, str], n_features: int) -> Tree:
 def _stump(value: float) -> Tree:
     none, no_ints = np.zeros(0), np.zeros(0, dtype=np.int64)
     return Tree(
-        no_ints, none, no_ints, no_ints, no_ints, none, np.array([value]), np.ones(1), np.zeros(0, dtype=np.uint32), no_ints
+        no_ints, none, no_ints, no_ints, no_ints, none, np.array([value]), np.ones(1), np.zeros(0, dtype=np.uint32),
+        np.zeros(1, dtype=np.int64),
     )
 
 

@@ -2,34 +2,43 @@
 
 Machine code is kept beside the source, in `NUMBA_CACHE_DIR` or in the user's cache folder, whichever can be written. `fastmath`
 is off and every row is added up in one order, so that a row gives the same bytes alone, in a batch, and on any thread.
+
+Four quadrature nodes are carried at once in variables of their own: so they stay in registers, which no loop over a short array
+achieves. A tree that needs more nodes is walked once per four of them, because the integral is a sum over nodes. Places in
+arrays are unsigned, or each of them would be tried for a negative index first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import numba
 import numpy as np
 
+LANES: Final = 4
+"""Quadrature nodes of one walk."""
+_U = np.uintp
 
-def _compiled(function: Callable[..., Any]) -> Any:
+
+def _compiled(function: Callable[..., Any], **options: Any) -> Any:
     try:
-        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+        return numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
     except RuntimeError:
         # No folder can be written: compiled anew in each process.
-        return numba.njit(nogil=True, error_model="numpy")(function)
+        return numba.njit(nogil=True, error_model="numpy", **options)(function)
 
 
-@_compiled
-def goes_left(value, threshold, decision, bitsets, first_word, n_words):  # type: ignore[no-untyped-def]
+def _goes_left(value, threshold, decision, sets, bitsets):  # type: ignore[no-untyped-def]
     """Return whether a value goes left at a split, as LightGBM decides (include/LightGBM/tree.h)."""
     if decision & 1:
         if np.isnan(value) or value <= -1.0 or value >= 2147483648.0:
             return False
-        category = int(value)
+        category, named = int(value), int(threshold)
         word = category >> 5
-        return word < n_words and ((bitsets[first_word + word] >> np.uint32(category & 31)) & np.uint32(1)) != 0
+        if word >= sets[named, 1]:
+            return False
+        return ((bitsets[sets[named, 0] + word] >> np.uint32(category & 31)) & np.uint32(1)) != 0
     missing = (decision >> 2) & 3
     if np.isnan(value):
         if missing == 2:
@@ -42,13 +51,13 @@ def goes_left(value, threshold, decision, bitsets, first_word, n_words):  # type
     return value <= threshold
 
 
-@_compiled
-def explain_rows(  # type: ignore[no-untyped-def]  # noqa: C901 - calls between loops would cost more than the work in them
-    start, nodes, first_t, first_table, parent, is_left, edge_feature, share, earlier, first_again, split_feature,
-    threshold, decision, first_word, n_words, value, straight, again_factor, again_coefficient, t, weight, bitsets,
-    rows, out, raw, most_nodes, most_t,
+goes_left = _compiled(_goes_left, inline="always")
+
+
+def _explain_rows(  # type: ignore[no-untyped-def]  # noqa: C901 - a call between loops would cost more than the work in them
+    start, walks, first_table, whole, real, straight, again, quadrature, sets, bitsets, rows, out, raw, most_nodes,
 ):
-    """Add contributions and raw margins of rows.
+    """Add contributions and raw margins of rows; the arrays are those of `registry.treeshap.paths.Paths`.
 
     Parameters
     ----------
@@ -58,14 +67,12 @@ def explain_rows(  # type: ignore[no-untyped-def]  # noqa: C901 - calls between 
         (n, n_features), zero before.
     raw
         (n,), zero before.
-    most_nodes, most_t
-        Size of the work space.
 
     Trees are walked one after the other over all rows of a block, so that a tree's tables stay in the processor's cache; each
-    row adds its trees up in their order.
+    row adds its trees up in their order. A leaf is done with when the walk down meets it; splits follow on the way up.
     """
-    down = np.empty((most_nodes, most_t))
-    up = np.empty((most_nodes, most_t))
+    down = np.empty(most_nodes * 4)
+    up = np.empty(most_nodes * 4)
     passes = np.empty(most_nodes, dtype=np.uint8)
     reached = np.empty(most_nodes, dtype=np.uint8)
     left = np.empty(most_nodes, dtype=np.uint8)
@@ -73,71 +80,102 @@ def explain_rows(  # type: ignore[no-untyped-def]  # noqa: C901 - calls between 
     n_rows = rows.shape[0]
     for first_row in range(0, n_rows, block):
         last_row = min(first_row + block, n_rows)
-        for tree in range(nodes.shape[0]):
-            begin, size, n_t = start[tree], start[tree + 1] - start[tree], nodes[tree]
-            t_at, table = first_t[tree], first_table[tree]
+        for tree in range(walks.shape[0]):
+            begin = _U(start[tree])
+            size = _U(start[tree + 1]) - begin
             for row in range(first_row, last_row):
-                if size == 1:
-                    raw[row] += value[begin]
+                if size == _U(1):
+                    raw[row] += real[begin, 1]
                     continue
-                passes[0], reached[0] = 1, 1
-                left[0] = goes_left(
-                    rows[row, split_feature[begin]], threshold[begin], decision[begin], bitsets, first_word[begin],
-                    n_words[begin],
-                )
-                for q in range(n_t):
-                    down[0, q], up[0, q] = 1.0, 0.0
-                for i in range(1, size):
-                    k = begin + i
-                    above, before = parent[k], earlier[k]
-                    through = is_left[k] == left[above]
-                    reached[i] = reached[above] & through
-                    z = share[k]
-                    if before < 0:
-                        passes[i] = through
-                        if through:
-                            for q in range(n_t):
-                                down[i, q] = down[above, q] * (t[t_at + q] + z * (1.0 - t[t_at + q]))
+                for walk in range(walks[tree]):
+                    lane = quadrature[walks[tree] - 1, walk]
+                    t0, t1, t2, t3 = lane[0], lane[1], lane[2], lane[3]
+                    r0, r1, r2, r3 = 1.0 - t0, 1.0 - t1, 1.0 - t2, 1.0 - t3
+                    # Coefficient w (0 - z) / (z (1 - t)) of an edge that the row does not pass, its sign taken off.
+                    c0, c1, c2, c3 = lane[4], lane[5], lane[6], lane[7]
+                    table = _U(first_table[tree]) + _U(walk) * size
+                    passes[0], reached[0] = 1, 1
+                    left[0] = goes_left(rows[row, _U(whole[begin, 5])], real[begin, 1], whole[begin, 6], sets, bitsets)
+                    down[0], down[1], down[2], down[3] = 1.0, 1.0, 1.0, 1.0
+                    up[0], up[1], up[2], up[3] = 0.0, 0.0, 0.0, 0.0
+                    for i in range(_U(1), size):
+                        k = begin + i
+                        above, before, feature = _U(whole[k, 0]), whole[k, 3], whole[k, 5]
+                        through = whole[k, 1] == left[above]
+                        a = above * _U(4)
+                        p0, p1, p2, p3 = down[a], down[a + _U(1)], down[a + _U(2)], down[a + _U(3)]
+                        s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
+                        reached[i] = reached[above] & through
+                        if before < 0:
+                            passes[i] = through
+                            z = real[k, 0]
+                            o = 1.0 if through else 0.0
+                            p0 *= o * t0 + z * r0
+                            p1 *= o * t1 + z * r1
+                            p2 *= o * t2 + z * r2
+                            p3 *= o * t3 + z * r3
+                            if feature < 0:
+                                x = table + i
+                                s0 = p0 * (o * straight[x, 0] - c0)
+                                s1 = p1 * (o * straight[x, 1] - c1)
+                                s2 = p2 * (o * straight[x, 2] - c2)
+                                s3 = p3 * (o * straight[x, 3] - c3)
+                        elif passes[_U(before)]:
+                            passes[i] = through
+                            x = _U(whole[k, 4]) + _U(walk) * _U(2) + (_U(0) if through else _U(1))
+                            p0 *= again[x, 0]
+                            p1 *= again[x, 1]
+                            p2 *= again[x, 2]
+                            p3 *= again[x, 3]
+                            if feature < 0:
+                                s0 = p0 * again[x, 4]
+                                s1 = p1 * again[x, 5]
+                                s2 = p2 * again[x, 6]
+                                s3 = p3 * again[x, 7]
                         else:
-                            for q in range(n_t):
-                                down[i, q] = down[above, q] * (z * (1.0 - t[t_at + q]))
-                    elif passes[before]:
-                        passes[i] = through
-                        at = first_again[k] + (0 if through else n_t)
-                        for q in range(n_t):
-                            down[i, q] = down[above, q] * again_factor[at + q]
-                    else:
-                        passes[i] = 0
-                        old = share[begin + before]
-                        ratio = z / old if old > 0.0 else 0.0
-                        for q in range(n_t):
-                            down[i, q] = down[above, q] * ratio
-                    if split_feature[k] >= 0:
-                        left[i] = goes_left(
-                            rows[row, split_feature[k]], threshold[k], decision[k], bitsets, first_word[k], n_words[k]
-                        )
-                        for q in range(n_t):
-                            up[i, q] = 0.0
-                    else:
-                        for q in range(n_t):
-                            up[i, q] = value[k] * down[i, q]
-                        if reached[i]:
-                            raw[row] += value[k]
-                for i in range(size - 1, 0, -1):
-                    k = begin + i
-                    above, before = parent[k], earlier[k]
-                    points = 0.0
-                    if before < 0:
-                        if passes[i]:
-                            for q in range(n_t):
-                                points += up[i, q] * straight[table + i * n_t + q]
+                            passes[i] = 0
+                            ratio = real[k, 2]
+                            p0 *= ratio
+                            p1 *= ratio
+                            p2 *= ratio
+                            p3 *= ratio
+                        if feature < 0:
+                            v = real[k, 1]
+                            if walk == 0 and reached[i]:
+                                raw[row] += v
+                            out[row, _U(whole[k, 2])] += v * ((s0 + s1) + (s2 + s3))
+                            up[a] += v * p0
+                            up[a + _U(1)] += v * p1
+                            up[a + _U(2)] += v * p2
+                            up[a + _U(3)] += v * p3
                         else:
-                            for q in range(n_t):
-                                points -= up[i, q] * (weight[t_at + q] / (1.0 - t[t_at + q]))
-                    elif passes[before]:
-                        at = first_again[k] + (0 if passes[i] else n_t)
-                        for q in range(n_t):
-                            points += up[i, q] * again_coefficient[at + q]
-                    out[row, edge_feature[k]] += points
-                    for q in range(n_t):
-                        up[above, q] += up[i, q]
+                            left[i] = goes_left(rows[row, _U(feature)], real[k, 1], whole[k, 6], sets, bitsets)
+                            d = i * _U(4)
+                            down[d], down[d + _U(1)], down[d + _U(2)], down[d + _U(3)] = p0, p1, p2, p3
+                            up[d], up[d + _U(1)], up[d + _U(2)], up[d + _U(3)] = 0.0, 0.0, 0.0, 0.0
+                    at = _U(whole[begin, 7])  # the last split of the tree
+                    while at > _U(0):
+                        k = begin + at
+                        above, before = _U(whole[k, 0]), whole[k, 3]
+                        a, d = above * _U(4), at * _U(4)
+                        s0, s1, s2, s3 = up[d], up[d + _U(1)], up[d + _U(2)], up[d + _U(3)]
+                        up[a] += s0
+                        up[a + _U(1)] += s1
+                        up[a + _U(2)] += s2
+                        up[a + _U(3)] += s3
+                        if before < 0:
+                            o = 1.0 if passes[at] else 0.0
+                            x = table + at
+                            out[row, _U(whole[k, 2])] += (
+                                (s0 * (o * straight[x, 0] - c0) + s1 * (o * straight[x, 1] - c1))
+                                + (s2 * (o * straight[x, 2] - c2) + s3 * (o * straight[x, 3] - c3))
+                            )
+                        elif passes[_U(before)]:
+                            x = _U(whole[k, 4]) + _U(walk) * _U(2) + (_U(0) if passes[at] else _U(1))
+                            out[row, _U(whole[k, 2])] += (s0 * again[x, 4] + s1 * again[x, 5]) + (
+                                s2 * again[x, 6] + s3 * again[x, 7]
+                            )
+                        at = _U(whole[k, 7])
+
+
+explain_rows = _compiled(_explain_rows)

@@ -20,81 +20,86 @@ Yu, Xu, Zhang and others, "Linear TreeShap", NeurIPS 2022: one pass that carries
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from registry.treeshap.forest import Floats, Forest, Tree
+from registry.treeshap.forest import CATEGORICAL, Floats, Forest, Tree
 
-TABLES: Final = ("straight", "again_factor", "again_coefficient")
-CASES: Final = 2
-"""Of an edge whose feature was split before: still passing, passing until now. Not passing before: no coefficient is left."""
+LANES: Final = 4
+"""Quadrature nodes of one walk over a tree."""
+PASSES: Final = 2
+"""Cases of an edge whose feature was split above and passed there: passed again, or not. Where it was not passed above, the factor
+is a ratio of shares and no coefficient is left."""
+
+# Columns of `Paths.whole` and `Paths.real`.
+PARENT, IS_LEFT, EDGE_FEATURE, EARLIER, FIRST_AGAIN, SPLIT_FEATURE, DECISION, LAST_SPLIT = range(8)
+SHARE, THRESHOLD, RATIO = range(3)
+VALUE: Final = THRESHOLD
+"""A leaf has no threshold, and a split no value."""
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Arrays over all nodes of all trees, each tree's in depth-first order; `parent` and `earlier` count within the tree.
+    """Arrays over all nodes of all trees, each tree's in depth-first order; a node stands for the edge that leads to it too.
 
     Parameters
     ----------
     start
         (n_trees + 1,) first node of each tree.
-    nodes
-        (n_trees,) quadrature nodes of each tree; `first_t` where they begin in `t` and `weight`, `first_table` where the
-        tree's part of `straight` begins.
-    parent, is_left, edge_feature, share
-        (n_nodes,) of the edge that leads to a node: parent, side, feature of the split, share z of training rows.
-    earlier
-        (n_nodes,) nearest edge above with the same feature, -1 for none; `slot` its row in the tables `again`.
-    split_feature, threshold, decision, first_word, n_words
-        (n_nodes,) of the split of a node; feature -1 for a leaf.
-    value
-        (n_nodes,) value of a leaf.
+    walks
+        (n_trees,) walks that a tree needs, of `LANES` quadrature nodes each.
+    first_table
+        (n_trees,) first row of each tree in `straight`, which has one row per walk and node.
+    whole
+        (n_nodes, 8): parent within the tree; whether the node is its left child; feature of the edge; nearest edge above with the
+        same feature, -1 for none; its first row in `again`; feature of the node's own split, -1 for a leaf; LightGBM's decision
+        bits; the last split before it in the walk's order, 0 for none, and in a tree's first row the last split of the tree.
+    real
+        (n_nodes, 3): share z of training rows that the path's splits on the feature let through; threshold of a split, the number
+        of its set in `sets` where it is one of categories, or value of a leaf; ratio of z to that of the earlier edge.
     straight
-        w (1 - z) / (t + z (1 - t)) per node and quadrature node: coefficient of an edge that the row passes and that has no
-        earlier one.
+        w (1 - z) / (t + z (1 - t)) + w / (1 - t): what passing an edge changes in its coefficient, where none is earlier.
     again
-        Factor and coefficient per slot, case and quadrature node, for edges with an earlier one; `first_again` by slot.
-    t, weight
-        Gauss-Legendre nodes and weights on [0, 1], one set per number of nodes.
+        Per edge with an earlier one, walk and case: `LANES` factors and as many coefficients.
+    quadrature
+        (most walks, most walks, 2 * LANES): for trees of so many walks, per walk the nodes t and w / (1 - t).
+    sets
+        (n_sets, 2): where a set of categories begins in `bitsets`, and how many words it has.
+    bitsets
+        Sets of categories that go left, 32 bits each.
+    expected
+        Mean of the margins over the training rows.
+    most_nodes
+        Nodes of the largest tree.
     """
 
     start: npt.NDArray[np.int32]
-    nodes: npt.NDArray[np.int32]
-    first_t: npt.NDArray[np.int32]
+    walks: npt.NDArray[np.int32]
     first_table: npt.NDArray[np.int64]
-    parent: npt.NDArray[np.int32]
-    is_left: npt.NDArray[np.uint8]
-    edge_feature: npt.NDArray[np.int32]
-    share: Floats
-    earlier: npt.NDArray[np.int32]
-    first_again: npt.NDArray[np.int64]
-    split_feature: npt.NDArray[np.int32]
-    threshold: Floats
-    decision: npt.NDArray[np.uint8]
-    first_word: npt.NDArray[np.int32]
-    n_words: npt.NDArray[np.int32]
-    value: Floats
+    whole: npt.NDArray[np.int32]
+    real: Floats
     straight: Floats
-    again_factor: Floats
-    again_coefficient: Floats
-    t: Floats
-    weight: Floats
+    again: Floats
+    quadrature: Floats
+    sets: npt.NDArray[np.int64]
     bitsets: npt.NDArray[np.uint32]
     expected: float
     most_nodes: int
-    most_t: int
 
     def arrays(self) -> tuple[Any, ...]:
         """Return the arrays in the order in which the kernel takes them."""
-        return tuple(getattr(self, one.name) for one in fields(self) if one.name not in ("expected", "most_nodes", "most_t"))
+        return (
+            self.start, self.walks, self.first_table, self.whole, self.real, self.straight, self.again, self.quadrature,
+            self.sets, self.bitsets,
+        )
 
 
 @dataclass
 class _Walked:
-    """One tree in depth-first order."""
+    """One tree in depth-first order; `source` is the split's number as LightGBM has it, below 0 for a leaf."""
 
     parent: list[int]
     is_left: list[int]
@@ -107,49 +112,32 @@ class _Walked:
 
 def prepare(forest: Forest) -> Paths:
     """Return the arrays of a forest."""
-    parts: dict[str, list[Any]] = {name: [] for name in (
-        "parent", "is_left", "edge_feature", "share", "earlier", "first_again", "split_feature", "threshold", "decision",
-        "first_word", "n_words", "value", "straight", "again_factor", "again_coefficient", "nodes", "first_table",
-    )}
-    start, n_straight, n_again, words = [0], 0, 0, 0
-    expected = 0.0
-    for tree in forest.trees:
-        walked = _walk(tree)
-        quadrature = max((walked.distinct + 1) // 2, 1)
-        straight, slots, factor, coefficient = _tables(walked, quadrature)
-        parts["nodes"].append(quadrature)
-        parts["first_table"].append(n_straight)
-        parts["straight"].append(straight.ravel())
-        parts["first_again"] += [n_again + slot if slot >= 0 else -1 for slot in slots]
-        parts["again_factor"].append(factor.ravel())
-        parts["again_coefficient"].append(coefficient.ravel())
-        for name in ("parent", "is_left", "edge_feature", "share", "earlier"):
-            parts[name] += getattr(walked, name)
-        _add_splits(parts, tree, walked, words)
-        start.append(start[-1] + len(walked.parent))
-        n_straight, n_again, words = n_straight + straight.size, n_again + factor.size, words + len(tree.bitsets)
-        expected += _expected(tree)
-    return _paths(forest, parts, start, expected)
-
-
-def _paths(forest: Forest, parts: dict[str, list[Any]], start: list[int], expected: float) -> Paths:
-    most_t = max(parts["nodes"], default=1)
-    first_t, t, weight = _quadratures(most_t)
-    joined = {name: np.concatenate(parts[name]) if parts[name] else np.zeros(0) for name in TABLES}
-    bitsets = [tree.bitsets for tree in forest.trees]
-    as_int32: dict[str, Any] = {name: np.array(parts[name], dtype=np.int32) for name in (
-        "parent", "edge_feature", "earlier", "split_feature", "first_word", "n_words", "nodes",
-    )}
+    walked = [_walk(tree) for tree in forest.trees]
+    walks = [max(1, -(-one.distinct // (2 * LANES))) for one in walked]
+    sizes = [len(one.parent) for one in walked]
+    whole, real, straight, again = [], [], [], []
+    sets = [np.zeros((0, 2), dtype=np.int64)]
+    rows_again = words = n_sets = 0
+    for tree, one, n_walks in zip(forest.trees, walked, walks, strict=True):
+        table, more = _tables(one, n_walks)
+        whole.append(_whole(tree, one, n_walks, rows_again))
+        real.append(_real(tree, one, n_sets))
+        sets.append(np.stack([words + tree.boundaries[:-1], np.diff(tree.boundaries)], axis=1))
+        straight.append(table)
+        again.append(more)
+        rows_again, words, n_sets = rows_again + len(more), words + len(tree.bitsets), n_sets + len(sets[-1])
     return Paths(
-        start=np.array(start, dtype=np.int32), first_t=np.array([first_t[n] for n in parts["nodes"]], dtype=np.int32),
-        first_table=np.array(parts["first_table"], dtype=np.int64), first_again=np.array(parts["first_again"], dtype=np.int64),
-        is_left=np.array(parts["is_left"], dtype=np.uint8), decision=np.array(parts["decision"], dtype=np.uint8),
-        share=np.array(parts["share"], dtype=np.float64), threshold=np.array(parts["threshold"], dtype=np.float64),
-        value=np.array(parts["value"], dtype=np.float64), t=t, weight=weight,
-        bitsets=np.concatenate(bitsets) if bitsets else np.zeros(0, dtype=np.uint32), expected=expected,
-        most_nodes=int(np.max(np.diff(start), initial=1)), most_t=most_t, **as_int32,
-        straight=joined["straight"], again_factor=joined["again_factor"], again_coefficient=joined["again_coefficient"],
+        start=np.cumsum([0, *sizes]).astype(np.int32), walks=np.array(walks, dtype=np.int32),
+        first_table=np.cumsum([0, *(n * size for n, size in zip(walks, sizes, strict=True))])[:-1].astype(np.int64),
+        whole=_joined(whole, 8, np.int32), real=_joined(real, 3, np.float64), straight=_joined(straight, LANES, np.float64),
+        again=_joined(again, 2 * LANES, np.float64), quadrature=_quadrature(max(walks, default=1)),
+        sets=np.concatenate(sets), bitsets=np.concatenate([np.zeros(0, dtype=np.uint32), *(tree.bitsets for tree in forest.trees)]),
+        expected=sum((_expected(tree) for tree in forest.trees), 0.0), most_nodes=max(sizes, default=1),
     )
+
+
+def _joined(parts: list[Any], width: int, dtype: Any) -> Any:
+    return np.ascontiguousarray(np.concatenate([np.zeros((0, width)), *parts]), dtype=dtype)
 
 
 def _walk(tree: Tree) -> _Walked:
@@ -175,38 +163,49 @@ def _walk(tree: Tree) -> _Walked:
     return walked
 
 
-def _tables(walked: _Walked, quadrature: int) -> tuple[Floats, list[int], Floats, Floats]:
-    t, weight = _gauss(quadrature)
+def _tables(walked: _Walked, walks: int) -> tuple[Floats, Floats]:
+    t, weight = _gauss(walks * LANES)
     share = np.array(walked.share)[:, None]
-    passing = t + share * (1.0 - t)
-    straight = weight * (1.0 - share) / passing
-    slots: list[int] = []
-    factors: list[Floats] = []
-    coefficients: list[Floats] = []
-    for place, earlier in enumerate(walked.earlier):
-        if earlier < 0:
-            slots.append(-1)
-            continue
-        slots.append(len(factors) * CASES * quadrature)
-        old, new = passing[earlier], passing[place]
-        factors.append(np.stack([new / old, share[place] * (1.0 - t) / old]))
-        taken_back = straight[earlier]
-        coefficients.append(np.stack([straight[place] - taken_back, -weight / (1.0 - t) - taken_back]))
-    none = np.zeros((0, CASES, quadrature))
-    return straight, slots, np.stack(factors) if factors else none, np.stack(coefficients) if coefficients else none
+    passing, not_passing = t + share * (1.0 - t), share * (1.0 - t)
+    coefficient, cold = weight * (1.0 - share) / passing, weight / (1.0 - t)
+    later = np.flatnonzero(np.array(walked.earlier) >= 0)
+    old = np.array(walked.earlier)[later]
+    # (edges, walks, cases, factors and coefficients)
+    again = np.empty((len(later), walks, PASSES, 2, LANES))
+    for case, (factor, gained) in enumerate(((passing[later], coefficient[later]), (not_passing[later], -cold[None, :]))):
+        again[:, :, case, 0] = (factor / passing[old]).reshape(-1, walks, LANES)
+        again[:, :, case, 1] = (gained - coefficient[old]).reshape(-1, walks, LANES)
+    by_walk = (coefficient + cold).reshape(-1, walks, LANES).swapaxes(0, 1)
+    return by_walk.reshape(-1, LANES), again.reshape(-1, 2 * LANES)
 
 
-def _add_splits(parts: dict[str, list[Any]], tree: Tree, walked: _Walked, words: int) -> None:
-    for source in walked.source:
-        leaf = source < 0
-        categorical = not leaf and bool(tree.decision[source] & 1)
-        named = int(tree.threshold[source]) if categorical else 0
-        parts["split_feature"].append(-1 if leaf else int(tree.feature[source]))
-        parts["threshold"].append(0.0 if leaf else float(tree.threshold[source]))
-        parts["decision"].append(0 if leaf else int(tree.decision[source]))
-        parts["first_word"].append(words + int(tree.boundaries[named]) if categorical else 0)
-        parts["n_words"].append(int(tree.boundaries[named + 1] - tree.boundaries[named]) if categorical else 0)
-        parts["value"].append(float(tree.leaf_value[-1 - source]) if leaf else 0.0)
+def _whole(tree: Tree, walked: _Walked, walks: int, rows_again: int) -> npt.NDArray[np.int32]:
+    source, earlier = np.array(walked.source), np.array(walked.earlier)
+    split = source >= 0
+    found = np.zeros((len(source), 8), dtype=np.int32)
+    found[:, PARENT], found[:, IS_LEFT], found[:, EDGE_FEATURE] = walked.parent, walked.is_left, walked.edge_feature
+    found[:, EARLIER] = earlier
+    found[:, FIRST_AGAIN] = rows_again + (np.cumsum(earlier >= 0) - 1) * walks * PASSES
+    found[:, SPLIT_FEATURE] = -1
+    found[split, SPLIT_FEATURE], found[split, DECISION] = tree.feature[source[split]], tree.decision[source[split]]
+    # The walk up goes from split to split: each names the one before it, and the root the last.
+    splits = np.flatnonzero(split)
+    found[splits[1:], LAST_SPLIT] = splits[:-1]
+    found[0, LAST_SPLIT] = splits[-1] if len(splits) else 0
+    return found
+
+
+def _real(tree: Tree, walked: _Walked, n_sets: int) -> Floats:
+    source, share, earlier = np.array(walked.source), np.array(walked.share), np.array(walked.earlier)
+    split = source >= 0
+    found = np.zeros((len(source), 3))
+    found[:, SHARE] = share
+    of_categories = tree.decision[source[split]] & CATEGORICAL == CATEGORICAL
+    found[split, THRESHOLD] = tree.threshold[source[split]] + np.where(of_categories, n_sets, 0)
+    found[~split, VALUE] = tree.leaf_value[-1 - source[~split]]
+    old = np.where(earlier >= 0, share[earlier], 1.0)
+    found[:, RATIO] = np.divide(share, old, out=np.zeros(len(share)), where=old > 0)
+    return found
 
 
 def _expected(tree: Tree) -> float:
@@ -219,20 +218,16 @@ def _expected(tree: Tree) -> float:
     return mean
 
 
-def _quadratures(most: int) -> tuple[dict[int, int], Floats, Floats]:
-    first: dict[int, int] = {}
-    t: list[Floats] = []
-    weight: list[Floats] = []
-    for n in range(1, most + 1):
-        first[n] = sum(len(part) for part in t)
-        nodes, weights = _gauss(n)
-        t.append(nodes)
-        weight.append(weights)
-    return first, np.concatenate(t), np.concatenate(weight)
+def _quadrature(most: int) -> Floats:
+    found = np.zeros((most, most, 2 * LANES))
+    for walks in range(1, most + 1):
+        t, weight = _gauss(walks * LANES)
+        found[walks - 1, :walks, :LANES] = t.reshape(walks, LANES)
+        found[walks - 1, :walks, LANES:] = (weight / (1.0 - t)).reshape(walks, LANES)
+    return found
 
 
 def _gauss(n: int) -> tuple[Floats, Floats]:
+    """Return Gauss-Legendre nodes and weights on [0, 1]."""
     nodes, weights = np.polynomial.legendre.leggauss(n)
     return (nodes + 1.0) / 2.0, weights / 2.0
-
-

@@ -1,14 +1,13 @@
-"""Load feature rows into Feast's SQLite store, by our engine and by Feast's own.
+"""Load feature rows into the packed online store by our engine, and into Feast's SQLite store by Feast's own.
 
 Four views of 20 numbers for 5,000 entities, a row of each a week; both sides are `FeatureStore.materialize` from the same
 Parquet files into stores of their own, in turns. A full load begins with an empty store. The daily load that follows
 finds the store one week old, so that every entity has a newer row. A load with nothing new is what a repeated command
-costs. In the end both stores hold the same bytes, or the bench ends with an error.
+costs. In the end both stores answer the same, or the bench ends with an error.
 """
 
 from __future__ import annotations
 
-import sqlite3
 import tempfile
 import time
 from contextlib import redirect_stdout
@@ -17,8 +16,9 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, Final
 
-from features.pit import ENGINE_TYPE, ONLINE_TYPE, STORE_TYPE
-from tests.lib.feature_tables import END, Shape, open_tables, write_weeks
+from features.packed import PACKED_TYPE
+from features.pit import ENGINE_TYPE, STORE_TYPE
+from tests.lib.feature_tables import END, KEY, Shape, entity_ids, open_tables, write_weeks
 
 TITLE: Final = "Materialisation"
 FIGURES: Final = {
@@ -33,6 +33,7 @@ FIGURES: Final = {
 HIGHER_IS_BETTER: Final = frozenset(name for name in FIGURES if "rows_per_s" in name)
 SHAPE: Final = Shape(views=4, rows=0, entities=5000, features=20)
 TTL: Final = timedelta(days=45)
+SAMPLED: Final = 5
 LOADS: Final = {"full": END - timedelta(days=7), "incremental": END, "repeated": END}
 
 
@@ -42,13 +43,13 @@ def run() -> dict[str, float]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_weeks(SHAPE, folder, weeks=8)
-        ours = {"offline_store": {"type": STORE_TYPE}, "online_store": {"type": ONLINE_TYPE}, "batch_engine": {"type": ENGINE_TYPE}}
+        ours = {"offline_store": {"type": STORE_TYPE}, "online_store": {"type": PACKED_TYPE}, "batch_engine": {"type": ENGINE_TYPE}}
         stores = {
             "feast": open_tables(SHAPE, folder, "feast", ttl=TTL, stores={"offline_store": {"type": "duckdb"}}),
             "ours": open_tables(SHAPE, folder, "ours", ttl=TTL, stores=ours),
         }
         spent = {(load, side): _load(store, end) for load, end in LOADS.items() for side, store in stores.items()}
-        assert _held(folder / "feast") == _held(folder / "ours"), "the two stores do not hold the same"
+        assert _held(stores["feast"]) == _held(stores["ours"]), "the two stores do not hold the same"
     figures = {f"{load}_time_ratio": spent[load, "ours"] / spent[load, "feast"] for load in LOADS}
     for load in ("full", "incremental"):
         figures[f"{load}_rows_per_s"] = rows / spent[load, "ours"]
@@ -63,9 +64,7 @@ def _load(store: Any, end: datetime) -> float:
     return time.perf_counter() - started
 
 
-def _held(folder: Path) -> list[Any]:
-    columns = "entity_key, feature_name, value, value_text, event_ts, created_ts"
-    with sqlite3.connect(folder / "online.db") as connection:
-        return [
-            connection.execute(f"SELECT {columns} FROM bench_v{view} ORDER BY 1, 2").fetchall() for view in range(SHAPE.views)
-        ]
+def _held(store: Any) -> dict[str, list[Any]]:
+    keys = [{KEY: key} for key in entity_ids(SHAPE.entities)[::SAMPLED]]
+    found: dict[str, list[Any]] = store.get_online_features(SHAPE.references(), keys).to_dict(include_event_timestamps=True)
+    return found

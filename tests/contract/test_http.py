@@ -10,8 +10,9 @@ import pytest
 
 from registry.errors import IntegrityError, ServiceUnavailable
 from registry.products import PRODUCTS
-from serving.answer_schema import ExplanationOut, PastAnswer, ProblemOut, ScoreAnswer
+from serving.answer_schema import ProblemOut, ScoreAnswer
 from serving.app import create_app
+from serving.past_schema import ExplanationOut, PastAnswer
 from tests.lib.bundles import PORTFOLIO, tiny_rows
 from tests.lib.client import AppClient
 from tests.lib.desks import PLATE, USCC, VIN, tiny_access, tiny_desk, tiny_inputs, with_age

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from registry.chain import ChainLedger
-from registry.decisions import DecisionLedger
+from registry.decisions import INDEXED, DecisionLedger
 from registry.errors import Conflict, Erased, IntegrityError, KeyReused, NotFound, QuotaExceeded
 from registry.ledger_beside import AlreadyAnswered
 from registry.ledger_records import Duty, Look
@@ -275,8 +275,9 @@ def test_a_quota_lets_exactly_so_many_through(make: MakeStore) -> None:
 
 def test_a_batch_that_exceeds_its_quota_leaves_nothing(ledger: DecisionLedger) -> None:
     ledger.record_many([decision() for _ in range(7)], beside=beside(count(7, kind="batch", limit=10)))
+    two = count(2, kind="batch", limit=10)
     with pytest.raises(QuotaExceeded, match="does not allow 4 more after 7"):
-        ledger.record_many([decision() for _ in range(4)], beside=beside(count(2, kind="batch", limit=10), count(2, kind="batch", limit=10)))
+        ledger.record_many([decision() for _ in range(4)], beside=beside(two, two))
     assert len(list(ledger.decisions())) == 7
     assert ledger.usage() == [count(7, kind="batch")]
 
@@ -327,7 +328,8 @@ def test_one_decision_is_erased(ledger: DecisionLedger) -> None:
         ledger.get(DECISION.score_id)
     assert met.value.http_status == 410
     assert met.value.details == {
-        "erased_at": (AT + timedelta(days=1)).isoformat(), "reason": "asked for", "decided_at": AT.isoformat(), "product": "maintenance",
+        "erased_at": (AT + timedelta(days=1)).isoformat(), "reason": "asked for", "decided_at": AT.isoformat(),
+        "product": "maintenance",
     }
     assert ledger.stored_answer("insurer", "k") is None
     assert list(ledger.decisions()) == [other]
@@ -338,6 +340,18 @@ def test_one_decision_is_erased(ledger: DecisionLedger) -> None:
         ledger.erase(score_id=DECISION.score_id, reason="r", by="b", at=AT)
     with pytest.raises(NotFound, match="nothing to erase"):
         ledger.erase(score_id="c" * 32, reason="r", by="b", at=AT)
+
+
+def test_what_was_erased_does_not_stand_in_the_way_of_what_was_not(ledger: DecisionLedger) -> None:
+    first, second = decision(), decision(supersedes=DECISION.score_id)
+    last = decision(supersedes=second.score_id)
+    ledger.record_many([DECISION, first, second, last])
+    ledger.erase(score_id=second.score_id, reason="r", by="b", at=AT)
+    assert ledger.known(second.score_id) is None
+    assert ledger.known("c" * 32) is None
+    assert ledger.known(last.score_id) == last
+    assert ledger.successor(DECISION.score_id) is None
+    assert ledger.successor(second.score_id) == last
 
 
 def test_everything_about_an_entity_is_erased(ledger: DecisionLedger) -> None:
@@ -364,8 +378,9 @@ def test_a_data_key_that_went_without_an_erasure_is_found(ledger: DecisionLedger
 def test_without_the_wrapping_key_nothing_personal_is_read(make: MakeStore) -> None:
     with closing(decisions(make)) as ledger:
         ledger.record(DECISION)
-    with closing(DecisionLedger(ChainLedger(make("decisions"), KEY, "decisions", indexed=("score_id", "supersedes", "about", "kind")),
-                                WRAP[::-1])) as other, pytest.raises(IntegrityError, match="the data key of a record cannot be opened"):
+    chain = ChainLedger(make("decisions"), KEY, "decisions", indexed=INDEXED)
+    other = DecisionLedger(chain, WRAP[::-1])
+    with closing(other), pytest.raises(IntegrityError, match="the data key of a record cannot be opened"):
         other.get(DECISION.score_id)
 
 

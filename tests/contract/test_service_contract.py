@@ -17,18 +17,10 @@ from registry.access.terms import Term
 from registry.bundle import canonical_json
 from registry.products import PRODUCTS
 from registry.settings import Settings
-from serving.answer_schema import (
-    DutiesOut,
-    DutyOut,
-    ExplanationOut,
-    NoticeOut,
-    PastAnswer,
-    ReplayOut,
-    ScoreAnswer,
-    WhatIfOut,
-)
+from serving.answer_schema import ScoreAnswer
 from serving.app import create_app
 from serving.gate import OPEN_PATHS
+from serving.past_schema import DutiesOut, DutyOut, ExplanationOut, NoticeOut, PastAnswer, ReplayOut, WhatIfOut
 from tests.lib.bundles import PORTFOLIO, tiny_rows
 from tests.lib.client import AppClient
 from tests.lib.desks import NOW, PLATE, RESOURCES, USCC, tiny_access, tiny_desk

@@ -30,10 +30,10 @@ from registry.errors import InvalidRequest
 from registry.scorer import Scorer
 from registry.settings import Settings
 from registry.signing import PSEUDONYM_KEY, read_secret
-from serving.answer_schema import PastAnswer
 from serving.asked import Asked
 from serving.desk import ScoringDesk
 from serving.live import LiveModels, LiveScorer
+from serving.past_schema import PastAnswer
 from serving.rescore import Rescored, rescore
 from serving.rescore_cli import rescore as rescore_command
 from tests.lib.desks import tiny_client

@@ -167,7 +167,7 @@ def test_training_rows_need_no_truth_and_hold_what_was_declared(
 
 
 def test_no_module_below_the_roof_names_the_truth() -> None:
-    met = set()
+    met, words = set(), set()
     for package in ("registry", "features", "training", "serving"):
         for path in (ROOT / package).rglob("*.py"):
             if "simulation" in path.parts:
@@ -176,6 +176,10 @@ def test_no_module_below_the_roof_names_the_truth() -> None:
             names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
             names |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
             texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
-            if "truth_dir" in names or "truth" in texts:
-                met.add(str(path.relative_to(ROOT)))
-    assert met == WRITES_THE_TRUTH | WORDS_IT
+            name = str(path.relative_to(ROOT))
+            if "truth_dir" in names or ("truth" in texts and name not in WORDS_IT):
+                met.add(name)
+            if "truth" in texts:
+                words.add(name)
+    assert met == WRITES_THE_TRUTH
+    assert words >= WORDS_IT, "an allowance that nobody needs any more"

@@ -160,13 +160,13 @@ def test_ready_says_whether_the_store_answers(copied: Settings, store: OnlineSto
     store.ready()
     before = OnlineStore(copied)
     before.ready()
-    (copied.feast_dir / "online.db").unlink()
+    (copied.feast_dir / "packed.db").unlink()
     with pytest.raises(ServiceUnavailable, match="the feature store does not answer"):
         before.ready()
 
 
 def test_a_store_that_was_never_filled_is_not_found(copied: Settings) -> None:
-    (copied.feast_dir / "online.db").unlink()
+    (copied.feast_dir / "packed.db").unlink()
     with pytest.raises(NotFound, match=r"no feature snapshot.* `materialise`"):
         OnlineStore(copied)
 

@@ -40,6 +40,7 @@ class DictSource:
 
     keys: dict[tuple[str, ...], str] = field(default_factory=dict)
     inputs: dict[str, OnlineInputs] = field(default_factory=dict)
+    epoch: int = 1
 
     def resolve(self, entity: Entity, key: Mapping[str, str]) -> str:
         for names in entity.natural_keys:
@@ -64,6 +65,10 @@ class DictSource:
         self, product_id: str, entity_ids: Sequence[str], *, resources: frozenset[str] | None = None
     ) -> list[OnlineInputs | RoadRiskError]:
         return [self.read(product_id, entity_id, resources=resources) for entity_id in entity_ids]
+
+    def stale(self, product_id: str) -> list[str]:
+        ages = {age.resource: age for found in self.inputs.values() for age in found.sources}
+        return [name for name in PRODUCTS[product_id].mandatory if name not in ages or ages[name].stale]
 
     def ready(self) -> None:
         return None
@@ -108,7 +113,7 @@ def tiny_access(folder: Path, desk: ScoringDesk) -> tuple[Gate, str]:
     """Return a gate over a real access ledger, and the key of a caller who may do everything."""
     settings = Settings(home=folder / "access", keys_dir=folder / "access-keys")
     init_keys(settings.keys_dir)
-    init_local(settings, now=NOW, products=[PORTFOLIO])
+    init_local(settings, now=desk.clock(), products=[PORTFOLIO])
     token = local_token(settings)
     assert token is not None
     return open_gate(settings, desk.decisions, desk.clock), token

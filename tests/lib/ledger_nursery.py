@@ -2,10 +2,9 @@
 
     python -m tests.lib.ledger_nursery FOLDER [ADDRESS]
 
-Each line on standard input is the name of a writer, whose process id comes back on standard output, or ``wait ID``, which gives
-the exit status of one. A writer
-records decisions from `THREADS` threads, each with a count and the answer of an idempotency key, and writes the score id to `FOLDER/acks`
-only after the record is durable.
+Each line on standard input is the name of a writer, whose process id comes back on standard output, or ``wait ID``, which
+gives the exit status of one. A writer records decisions from `THREADS` threads, each with a count and the answer of an
+idempotency key, and writes the score id to `FOLDER/acks` only after the record is durable.
 """
 
 from __future__ import annotations

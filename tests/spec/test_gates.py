@@ -176,6 +176,25 @@ def test_fairness(ratio: float, interval: list[float], kinds: tuple[str, ...], s
         assert_match(r"city 南昌 \d.\d\d \[", found.reason)
 
 
+@pytest.mark.parametrize(("n_events", "rules", "said"), [
+    (3, RULE, "refuse"),
+    (3, demonstration(RULE), "not evaluated"),
+    (RULE.min_events - 1, demonstration(RULE), "not evaluated"),
+    (RULE.min_events, demonstration(RULE), "refuse"),
+    (None, demonstration(RULE), "refuse"),
+])
+def test_a_demonstration_holds_what_few_events_show_against_nobody(n_events: int | None, rules: GateRules, said: str) -> None:
+    one = {"segment": "南昌", "actual_to_expected": 0.1, "actual_to_expected_interval": [0.0, 0.3]}
+    table = rivals("loses", "beats")
+    if n_events is not None:
+        one["n_events"] = table["events"]["n_events"] = n_events
+    judgement = {"segments": {"dimensions": {"city": {"segments": [one]}}}, "main": "events", "comparison": table}
+    judged = judge(candidate(rules=rules, judgement=judgement), (fair, beats_formulas))
+    assert [(verdict.verdict, verdict.passed) for verdict in judged] == [(said, said != "refuse")] * 2
+    assert_match("南昌 0.10", judged[0].reason)
+    assert_match("eu overall", judged[1].reason)
+
+
 def test_without_a_judgement_what_it_holds_is_not_evaluated() -> None:
     gates = (evidence_is_of_this_version, beats_formulas, stable, fair)
     verdicts = judge(candidate(), gates)

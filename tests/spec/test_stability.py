@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from training.judgement.stability import band_of, category_psi, poisson_band, psi, stability_index
+from training.judgement.stability import band_of, category_psi, poisson_band, poisson_interval, psi, stability_index
 from training.judgement.thresholds import THRESHOLDS
 
 NAN = float("nan")
@@ -62,3 +62,11 @@ def test_the_poisson_band_is_that_of_the_tables() -> None:
 def test_bands_have_equal_weight_from_the_safest_on() -> None:
     assert band_of(array(3, 1, 2, 4), array(1, 1, 1, 1), 2).tolist() == [1, 0, 0, 1]
     assert band_of(array(3, 1, 2), array(1, 8, 1), 2).tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize(("observed", "expected", "ends"), [
+    # Garwood's table: none observed 0 to 3.689, one 0.0253 to 5.572, ten 4.795 to 18.39.
+    (0, 10.0, (0.0, 0.3689)), (1, 1.0, (0.0253, 5.572)), (10, 10.0, (0.4795, 1.839)),
+])
+def test_the_exact_interval_of_a_count_is_that_of_the_tables(observed: int, expected: float, ends: tuple[float, float]) -> None:
+    assert poisson_interval(observed, expected) == pytest.approx(ends, rel=1e-3)

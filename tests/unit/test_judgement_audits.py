@@ -79,6 +79,22 @@ def test_a_segment_that_is_priced_at_half_is_off_balance() -> None:
     assert "owner: 个体 individual" in found["off_balance"]
 
 
+def test_many_expected_and_none_observed_is_off_balance_and_few_expected_is_not() -> None:
+    subject = judged("rate")
+    individual = subject.frame["is_individual"].to_numpy() == 1
+    label = np.where(individual, 0.0, subject.main.label)
+    expected = float((subject.main.weight * subject.main.prediction)[individual & subject.test].sum())
+    for total, off in ((20.0, True), (3.0, False)):
+        prediction = np.where(individual, total / expected, 1.0) * subject.main.prediction
+        found = judge_segments(subject, replace(subject.main, label=label, prediction=prediction), replicates=40, seed=1,
+                               limits=THRESHOLDS)
+        none = next(one for one in found["dimensions"]["owner"]["segments"] if one["segment"].startswith("个体"))
+        assert (none["n_events"], none["actual_to_expected"]) == (0, 0.0)
+        assert none["actual_to_expected_interval"] == pytest.approx([0.0, 3.689 / total], rel=1e-3)
+        assert none[f"{subject.main.measure}_interval"] is None
+        assert ("owner: 个体 individual" in found["off_balance"]) is off
+
+
 def test_bands_begin_at_their_edges() -> None:
     column = pd.Series([0.0, 1.0, 2.0, 9.0, 10.0, np.nan])
     assert banded((0, 2, 10))(column).fillna("?").tolist() == [

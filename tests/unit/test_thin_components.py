@@ -45,6 +45,7 @@ def test_claims_of_the_test_period_do_not_count() -> None:
 
 def test_the_task_of_a_bundle_has_the_bundles_components() -> None:
     assert as_trained(PRICED, ["frequency", "severity"]).lines == ()
+    assert [one.name for one in as_trained(PRICED, []).components] == ["frequency", "severity"]
     assert as_trained(PRICED, [c.name for c in PRICED.components]) == PRICED
 
 

@@ -69,7 +69,8 @@ def compare(
         })
     return {
         "part": part.name, "objective": part.objective, "measure": part.measure, "n_rows": len(y), "n_groups": draws.n_groups,
-        "observed": float(w @ y), "score": {"metrics": ours.metrics, "intervals": table.intervals(ours)}, "rivals": found,
+        "n_events": int((y > 0).sum()), "observed": float(w @ y),
+        "score": {"metrics": ours.metrics, "intervals": table.intervals(ours)}, "rivals": found,
         "not_beaten": [one["id"] for one in found if not beaten(one)],
     }
 

@@ -32,6 +32,7 @@ from training.judgement.thresholds import THRESHOLDS, Thresholds
 from training.judgement.verdicts import verdicts
 from training.products import task_for, training_frame
 from training.splits import FOLD, NONE, TEST
+from training.thin import as_trained
 
 KIND: Final = "judgement"
 FORMAT: Final = 1
@@ -250,7 +251,9 @@ def _subject(settings: Settings, made: ModelVersion, frame: pd.DataFrame) -> tup
     scorer = load_scorer(made.folder, settings.keys_dir, digest=made.digest, threads=settings.threads)
     kept = frame[frame[FOLD] != NONE].reset_index(drop=True)
     described, notes = with_context(kept, settings)
-    return Subject(scorer, task_for(made.product, settings), described), notes
+    # Lines and causes that had too few events were left out when the version was trained.
+    trained = [component.name for component in scorer.manifest.components]
+    return Subject(scorer, as_trained(task_for(made.product, settings), trained), described), notes
 
 
 def _check_test(subject: Subject) -> None:

@@ -13,8 +13,8 @@ import pandas as pd
 from registry.codes import CODE_LISTS
 from registry.formats import JIANGXI_CITIES
 from training.judgement.context import CITY
-from training.judgement.resampling import Draws
-from training.judgement.stability import grouped
+from training.judgement.resampling import Draws, sums_by
+from training.judgement.stability import grouped, poisson_interval
 from training.judgement.subject import Part, Subject, tiers_of
 from training.judgement.thresholds import Thresholds
 
@@ -99,9 +99,10 @@ def judge_segments(
     -------
     dict
         `dimensions`: per dimension its segments with size, mean points, share that is orange or red, actual over expected and
-        Gini or AUC with intervals, which a segment of fewer events than the limit lacks; one of fewer enterprises has its size
-        only. `absent` names the dimensions without a column and `off_balance` the segments whose A/E interval excludes 1 by
-        more than the limit.
+        Gini or AUC with intervals. A segment of fewer events than the limit lacks the latter, and its interval of actual over
+        expected is the exact one of a Poisson count, or none for amounts; one of fewer enterprises has its size only. `absent`
+        names the dimensions without a column and `off_balance` the segments whose A/E interval excludes 1 by more than the
+        limit.
     """
     rows = part.used & subject.test
     absent, found, off = [], {}, []
@@ -127,6 +128,7 @@ def _segments(
     values = sorted(set(names), key=_order)
     codes = names.map({value: k for k, value in enumerate(values)}).to_numpy()
     figures = grouped(part, rows, codes.astype(np.intp), len(values), draws)
+    expected = sums_by(codes, (part.weight * part.prediction)[rows], len(values))
     points = subject.points[rows]
     high = tiers_of(subject.scorer, points) >= ORANGE
     segments = []
@@ -136,8 +138,10 @@ def _segments(
             segments.append({**size, "withheld": f"fewer than {limits.min_groups} enterprises"})
             continue
         if one["n_events"] < limits.min_events:
-            # Too few events to rank, and resampling none or a handful of them says nothing about balance either.
-            one |= {part.measure: None, f"{part.measure}_interval": None, "actual_to_expected_interval": None}
+            # Too few events to rank. Resampling none or a handful of them says nothing about balance either; counts have
+            # an interval without it, so that many expected and none observed is still found.
+            few = poisson_interval(one["actual_to_expected"] * expected[k], expected[k]) if part.counts else None
+            one |= {part.measure: None, f"{part.measure}_interval": None, "actual_to_expected_interval": few}
         mine = codes == k
         segments.append({
             **size, **one, "mean_points": float(points[mine].mean()), "share_orange_or_red": float(high[mine].mean()),

@@ -79,6 +79,20 @@ def poisson_band(expected: float, *, level: float = 0.95) -> list[float]:
     return [float(poisson.ppf(share, expected) / expected) for share in ((1 - level) / 2, (1 + level) / 2)]
 
 
+def poisson_interval(observed: float, expected: float, *, level: float = 0.95) -> list[float]:
+    """Return the exact interval of the mean behind a Poisson count, over what was expected.
+
+    References
+    ----------
+    Garwood, "Fiducial limits for the Poisson distribution", Biometrika 28, 1936.
+    """
+    from scipy.stats import chi2
+
+    tail = (1 - level) / 2
+    low = float(chi2.ppf(tail, 2 * observed)) / 2 if observed > 0 else 0.0
+    return [low / expected, float(chi2.ppf(1 - tail, 2 * (observed + 1))) / 2 / expected]
+
+
 def band_of(values: Matrix, weight: Matrix, count: int) -> Codes:
     """Return (n,) band of equal weight of each value, as `training.metrics.bands` cuts them."""
     order = np.argsort(values, kind="stable")

@@ -1,4 +1,4 @@
-"""Whether the access ledger changed since it was last read: asked before every call, so it must cost next to nothing."""
+"""Whether a ledger changed since it was last read: asked before every call, so it must cost next to nothing."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ class Watch(Protocol):
         ...
 
 
-def watch_of(settings: Settings) -> Watch:
-    """Return the watch of the access ledger, wherever the settings put it."""
-    return ServerWatch(settings) if settings.ledger_url else SqliteWatch(settings.ledger_dir / f"{ACCESS}.db")
+def watch_of(settings: Settings, ledger: str = ACCESS) -> Watch:
+    """Return the watch of a ledger, wherever the settings put it."""
+    return ServerWatch(settings, ledger) if settings.ledger_url else SqliteWatch(settings.ledger_dir / f"{ledger}.db")
 
 
 class SqliteWatch:
@@ -79,7 +79,7 @@ class SqliteWatch:
                 return NOTHING
             except (OSError, sqlite3.Error) as error:
                 raise ServiceUnavailable(
-                    f"the access ledger cannot be asked for changes: {error}", where=str(self._path),
+                    f"ledger {self._path.stem} cannot be asked for changes: {error}", where=str(self._path),
                     remedy="Check that the disk has space and that the folder may be written.",
                 ) from error
 
@@ -109,10 +109,12 @@ class ServerWatch:
     ----------
     settings
         Where the ledger lies.
+    name
+        Which ledger.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings, self._lock = settings, threading.Lock()
+    def __init__(self, settings: Settings, name: str = ACCESS) -> None:
+        self._settings, self._name, self._lock = settings, name, threading.Lock()
         self._ledger: ChainLedger | None = None
         self._last: tuple[float, tuple[int, int]] = (-MOMENT_S, NOTHING)
 
@@ -143,5 +145,5 @@ class ServerWatch:
     def _opened(self) -> ChainLedger:
         with self._lock:
             if self._ledger is None:
-                self._ledger = open_ledger(self._settings, ACCESS)
+                self._ledger = open_ledger(self._settings, self._name)
             return self._ledger
