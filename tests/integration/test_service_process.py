@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import httpx
 import pytest
@@ -59,6 +62,31 @@ def test_ten_megabytes_are_refused_and_the_service_goes_on(client):
     answer = client.post(SCORES, content=b"x" * 10_000_000, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["type"]) == (413, "urn:roadrisk:problem:body-too-long")
     assert client.get("/livez").status_code == 200
+
+
+def test_clients_that_never_finish_their_headers_or_bodies_hold_nobody_up(client, address, home):
+    (name, token), = key_header(home).items()
+    half_body = f"POST {SCORES} HTTP/1.1\r\nHost: x\r\n{name}: {token}\r\nContent-Length: 100\r\n"
+    half_body += 'Content-Type: application/json\r\n\r\n{"features"'
+    host, port = address.removeprefix("http://").split(":")
+    with ExitStack() as slow:
+        for sent in ["POST / HTTP/1.1\r\nHost: x\r\nX-Slow: "] * 100 + [half_body] * 100:
+            slow.enter_context(socket.create_connection((host, int(port)), timeout=60)).sendall(sent.encode())
+        assert client.get("/readyz").status_code == 200
+        assert client.post(SCORES, json={"features": ROW}).status_code == 200
+
+
+def test_many_callers_at_once_are_answered_or_told_to_come_back(client, address, home):
+    def call(_: int) -> tuple[int, str | None]:
+        with httpx.Client(base_url=address, trust_env=False, headers=key_header(home), timeout=60) as one:
+            answer = one.post(SCORES, json={"features": ROW})
+            return answer.status_code, answer.headers.get("retry-after")
+
+    with ThreadPoolExecutor(32) as pool:
+        met = list(pool.map(call, range(128)))
+    assert (200, None) in met
+    assert all(status == 200 or (status in (429, 503) and after) for status, after in met)
+    assert client.get("/readyz").status_code == 200
 
 
 def test_metrics_are_ours(client):
