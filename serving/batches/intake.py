@@ -96,7 +96,7 @@ def stage(
         staged.write_header(Header(
             id=batch_id, product=product_id, caller=asdict(caller), scenario=asked.grant.scenario, request_id=asked.request_id,
             traceparent=asked.traceparent, at=desk.clock().isoformat(), rows=n, chunks=count, seed=secrets.token_hex(32),
-            epoch=desk.epoch,
+            epoch=desk.source.epoch,
         ))
     except BaseException:
         staged.remove()

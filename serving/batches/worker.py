@@ -89,7 +89,7 @@ class Worker:
     def _chunk(self, folder: BatchFolder, header: Header, chunk: int) -> None:
         from serving.batches.work import answered, answered_before, staged_rows
 
-        if header.epoch != self.desk.epoch:
+        if header.epoch != self.desk.source.epoch:
             raise Conflict("the keys of the pseudonyms were rotated since the batch came in", remedy="Send it again.")
         model, rows = self._model(folder, header), staged_rows(folder, chunk)
         asked = self._asked(header)
