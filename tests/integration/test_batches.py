@@ -219,6 +219,8 @@ def test_a_quota_lets_exactly_so_many_rows_through(tmp_path: Path, monkeypatch: 
 class Broken:
     """A store that does not answer."""
 
+    epoch = 1
+
     def read_many(self, *_: Any, **__: Any) -> Any:
         raise ServiceUnavailable("the store does not answer")
 
