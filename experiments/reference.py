@@ -62,6 +62,8 @@ def contract() -> dict[str, Any]:
     from registry.settings import Settings
     from registry.signing import init_keys
     from serving.app import create_app
+    from serving.batches.desk import BatchDesk
+    from serving.batches.folder import BatchFolders
     from serving.desk import ScoringDesk
     from serving.gate import open_gate
     from serving.live import LiveModels
@@ -75,7 +77,8 @@ def contract() -> dict[str, Any]:
         ledger, clock = DecisionLedger.open(settings), partial(datetime.now, UTC)
         try:
             desk = ScoringDesk(LiveModels({}, folder, folder), NoStore(), ledger, clock)
-            return create_app(desk, open_gate(settings, ledger, clock)).openapi()
+            batches = BatchDesk(desk, BatchFolders(settings.batch_dir), lambda: None)
+            return create_app(desk, open_gate(settings, ledger, clock), batches=batches).openapi()
         finally:
             ledger.close()
 

@@ -168,6 +168,20 @@ class Api(Transport):
         """
         return self.call("GET", f"/v1/scores/{score_id}/duties", headers={"X-Scenario": scenario})
 
+    def list_batches(self) -> dict[str, Any]:
+        """The caller's batches.
+
+        `GET /v1/batches`.
+        """
+        return self.call("GET", "/v1/batches")
+
+    def batch_status(self, batch_id: str) -> dict[str, Any]:
+        """How far a batch is.
+
+        `GET /v1/batches/{batch_id}`.
+        """
+        return self.call("GET", f"/v1/batches/{batch_id}")
+
     def oip_server(self) -> dict[str, Any]:
         """What serves.
 

@@ -15,6 +15,8 @@ from schemathesis.checks import (
 
 from registry.products import PRODUCTS
 from serving.app import create_app
+from serving.batches.desk import BatchDesk
+from serving.batches.folder import BatchFolders
 from tests.lib.desks import tiny_access, tiny_desk
 
 CHECKS = [
@@ -29,7 +31,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:Using `httpx` with `starlette.te
 def app(tmp_path_factory):
     desk = tiny_desk(tmp_path_factory.mktemp("openapi"))
     gate, key = tiny_access(tmp_path_factory.mktemp("access"), desk)
-    made = create_app(desk, gate)
+    batches = BatchDesk(desk, BatchFolders(tmp_path_factory.mktemp("batches")), lambda: None)
+    made = create_app(desk, gate, batches=batches)
     made.state.key = key
     yield made
     desk.decisions.close()
