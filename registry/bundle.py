@@ -24,6 +24,7 @@ import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -231,7 +232,7 @@ class Manifest(_Strict):
         """The score scale of this bundle."""
         return ScoreScale(reference_margin=self.reference.mean_margin, cut_points=self.cut_points)
 
-    @property
+    @cached_property
     def feature_names(self) -> tuple[str, ...]:
         """Feature names in the order of the matrix."""
         return tuple(feature.name for feature in self.features)

@@ -53,6 +53,9 @@ class Encoder:
         self._codes = [
             {category: float(code) for code, category in enumerate(feature.vocabulary, start=1)} for feature in features
         ]
+        self._known = frozenset(self._names)
+        self._nulls = [0.0 if feature.null_rule == "zero" else math.nan for feature in self._features]
+        self._floats = [feature.dtype == "float" for feature in self._features]
 
     def rows(self, rows: Sequence[Mapping[str, Value]]) -> tuple[Matrix, list[list[str]]]:
         """Return the (n, n_features) matrix of rows, and per row the features whose category was never seen.
@@ -65,12 +68,28 @@ class Encoder:
         matrix = np.empty((len(rows), len(self._features)))
         unseen: list[list[str]] = [[] for _ in rows]
         for i, row in enumerate(rows):
-            self._check_names(row)
-            for j, feature in enumerate(self._features):
-                matrix[i, j] = code = _value(feature, self._codes[j], row[feature.name])
-                if feature.dtype == "category" and code == OTHER_CODE:
-                    unseen[i].append(feature.name)
+            matrix[i] = self._encoded(row, unseen[i])
         return matrix, unseen
+
+    def _encoded(self, row: Mapping[str, Value], unseen: list[str]) -> list[float]:
+        if row.keys() != self._known:
+            self._check_names(row)
+        encoded = []
+        for name, null, is_float, codes, feature in zip(
+            self._names, self._nulls, self._floats, self._codes, self._features, strict=True
+        ):
+            value = row[name]
+            if value is None:
+                encoded.append(null)
+            elif is_float and value.__class__ is float and value - value == 0.0:
+                # The usual case, a finite number, without a call; `_value` says what is wrong with any other.
+                encoded.append(value)
+            else:
+                code = _value(feature, codes, value)
+                if not is_float and code == OTHER_CODE:
+                    unseen.append(name)
+                encoded.append(code)
+        return encoded
 
     def frame(self, frame: pd.DataFrame, *, narrow: bool = False) -> Matrix:
         """Return the (n, n_features) matrix of a frame; columns that are no input are ignored.
@@ -113,7 +132,12 @@ class Encoder:
 
 def as_row(values: Mapping[str, Any]) -> dict[str, Value]:
     """Return plain Python values of a record whose floats may be numpy's and whose nulls may be NaN or NA."""
-    return {name: _plain(value) for name, value in values.items()}
+    return {
+        # Most values are plain already: a number that is one, a text or nothing.
+        name: value if value is None or value.__class__ is str or (value.__class__ is float and value == value)
+        else _plain(value)
+        for name, value in values.items()
+    }
 
 
 def _plain(value: Any) -> Value:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from features.online import FeatureAge, OnlineInputs, SourceAge
@@ -231,7 +232,7 @@ def _provenance(
     present, total = len(known_inputs(scorer.manifest, values)), len(values)
     return {
         "as_of": inputs.as_of.isoformat(),
-        "sources": [_source(age) for age in inputs.sources],
+        "sources": list(_sources(inputs.sources)),
         "freshness": _fresh(values, inputs.freshness),
         "coverage": {
             "share": present / total, "present": present, "total": total,
@@ -245,6 +246,12 @@ def _provenance(
     }
 
 
+@lru_cache(maxsize=256)
+def _sources(ages: tuple[SourceAge, ...]) -> tuple[dict[str, Any], ...]:
+    # The ages of a publication are the same for every entity; nobody changes what is answered.
+    return tuple(map(_source, ages))
+
+
 def _source(age: SourceAge) -> dict[str, Any]:
     zh, en = source_names(age.resource)
     return {
@@ -255,10 +262,16 @@ def _source(age: SourceAge) -> dict[str, Any]:
 
 
 def _fresh(names: Iterable[str], freshness: Mapping[str, FeatureAge]) -> list[dict[str, Any]]:
-    alike: dict[FeatureAge, list[str]] = {}
+    if not freshness:
+        return []
+    # Features of one view and the same sources share an object; told apart by it, an age is hashed once and not per feature.
+    shared: dict[int, tuple[FeatureAge, list[str]]] = {}
     for name in names:
-        if name in freshness:
-            alike.setdefault(freshness[name], []).append(name)
+        age = freshness[name]
+        shared.setdefault(id(age), (age, []))[1].append(name)
+    alike: dict[FeatureAge, list[str]] = {}
+    for age, features in shared.values():
+        alike.setdefault(age, []).extend(features)
     return [
         {
             "features": features, "event_timestamp": age.event_timestamp.isoformat() if age.event_timestamp else None,

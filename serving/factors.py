@@ -66,10 +66,11 @@ def _table(
 ) -> list[dict[str, Any]]:
     positions = [[component.name for component in manifest.components].index(name) for name in names]
     logs: dict[str, list[float]] = {}
-    for j, feature in enumerate(manifest.features):
+    parts = [explanation.component_contributions[row, k].tolist() for k in positions]
+    for feature, frequency, severity in zip(manifest.features, *parts, strict=True):
         group = logs.setdefault(feature.group, [0.0, 0.0])
-        for part, k in enumerate(positions):
-            group[part] += float(explanation.component_contributions[row, k, j])
+        group[0] += frequency
+        group[1] += severity
     base = [float(explanation.component_base[k]) for k in positions]
     base_log = sum(base) - math.log(mean)
     scale = mean * logarithmic_mean_to_one(base_log + sum(map(sum, logs.values())))
