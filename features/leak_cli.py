@@ -35,12 +35,12 @@ def leak_check(cutoff: str | None, family_ids: tuple[str, ...], as_json: bool) -
     with tempfile.TemporaryDirectory(dir=settings.feature_dir, prefix=".leak-check-") as folder:
         met = check_leaks(
             _families(family_ids), warehouse, instant, Path(folder), threads=settings.threads,
-            memory_limit=settings.memory_limit, history_start=start,
+            memory_limit=settings.memory_limit, history_start=start, every=bool(family_ids),
         )
     leaking = [leak.family for leak in met if leak.columns]
     found = {
         "cutoff": instant.isoformat(), "families": len(met), "compared": sum(leak.rows for leak in met),
-        "leaking": leaking, "details": [asdict(leak) for leak in met],
+        "leaking": leaking, "unproven": [leak.family for leak in met if not leak.rows], "details": [asdict(leak) for leak in met],
     }
     emit(found, as_json, _shown)
     if leaking:
@@ -84,9 +84,11 @@ def _families(family_ids: tuple[str, ...]) -> list[Any]:
 def _shown(found: dict[str, Any]) -> RenderableType:
     from registry.output import table
 
-    rows = [
-        [leak["family"], leak["rows"], ", ".join(f"{name} ({count})" for name, count in leak["columns"].items()) or "none",
-         ", ".join(leak["entities"])]
-        for leak in found["details"]
-    ]
+    rows = [[leak["family"], leak["rows"], _differing(leak), ", ".join(leak["entities"])] for leak in found["details"]]
     return table(("family", "rows compared", "differing", "for example"), rows, title=f"leak check at {found['cutoff']}")
+
+
+def _differing(leak: dict[str, Any]) -> str:
+    if not leak["rows"]:
+        return "no row: unproven"
+    return ", ".join(f"{name} ({count})" for name, count in leak["columns"].items()) or "none"

@@ -80,6 +80,7 @@ def parse_forest(text: str) -> Forest:
         raise NotCovered(f"{header['num_tree_per_iteration']} trees per iteration")
     try:
         n_features = int(header["max_feature_idx"]) + 1
+        _check_length(len(blocks), len(header["tree_sizes"].split()))
         trees = tuple(_tree(_fields(block), n_features) for block in blocks)
     except (KeyError, ValueError, OverflowError) as error:
         raise BundleRefused(f"the model text cannot be read: {type(error).__name__} {error}") from error

@@ -1,7 +1,9 @@
 """The walk over trees, compiled by numba. Import it late: numba takes a second, and a new version some more to compile.
 
-Machine code is kept beside the source, in `NUMBA_CACHE_DIR` or in the user's cache folder, whichever can be written. `fastmath`
-is off and every row is added up in one order, so that a row gives the same bytes alone, in a batch, and on any thread.
+Machine code is kept beside the source, in `NUMBA_CACHE_DIR` or in the user's cache folder, whichever can be written. Numba reads
+it as a pickle, so the folder is as trusted as the code: only the service's user may write to it. The import compiles for the
+one kind of arguments that there is, and nothing is compiled later: a request would wait for it. `fastmath` is off and every row
+is added up in one order, so that a row gives the same bytes alone, in a batch, and on any thread.
 
 Four quadrature nodes are carried at once in variables of their own: so they stay in registers, which no loop over a short array
 achieves. A tree that needs more nodes is walked once per four of them, because the integral is a sum over nodes. Places in
@@ -19,14 +21,7 @@ import numpy as np
 LANES: Final = 4
 """Quadrature nodes of one walk."""
 _U = np.uintp
-
-
-def _compiled(function: Callable[..., Any], **options: Any) -> Any:
-    try:
-        return numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
-    except RuntimeError:
-        # No folder can be written: compiled anew in each process.
-        return numba.njit(nogil=True, error_model="numpy", **options)(function)
+_OPTIONS: Final[dict[str, Any]] = {"nogil": True, "error_model": "numpy"}
 
 
 def _goes_left(value, threshold, decision, sets, bitsets):  # type: ignore[no-untyped-def]
@@ -51,7 +46,7 @@ def _goes_left(value, threshold, decision, sets, bitsets):  # type: ignore[no-un
     return value <= threshold
 
 
-goes_left = _compiled(_goes_left, inline="always")
+goes_left = numba.njit(inline="always", **_OPTIONS)(_goes_left)
 
 
 def _explain_rows(  # type: ignore[no-untyped-def]  # noqa: C901 - a call between loops would cost more than the work in them
@@ -176,6 +171,45 @@ def _explain_rows(  # type: ignore[no-untyped-def]  # noqa: C901 - a call betwee
                                 s2 * again[x, 6] + s3 * again[x, 7]
                             )
                         at = _U(whole[k, 7])
+
+
+_I4, _I8, _U4, _F8 = numba.int32, numba.int64, numba.uint32, numba.float64
+_SIGNATURE: Final = (
+    _I4[::1], _I4[::1], _I8[::1], _I4[:, ::1], _F8[:, ::1], _F8[:, ::1], _F8[:, ::1], _F8[:, :, ::1], _I8[:, ::1], _U4[::1],
+    _F8[:, ::1], _F8[:, ::1], _F8[::1], _I8,
+)
+
+
+def _compiled(function: Callable[..., Any]) -> Any:
+    for attempt in (_from_cache, _into_emptied_cache, _without_cache):
+        try:
+            kernel = attempt(function)
+        except Exception:  # noqa: BLE001 - a damaged pickle raises anything; without a cache the same error comes again, and out
+            if attempt is _without_cache:
+                raise
+        else:
+            kernel.disable_compile()
+            return kernel
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _from_cache(function: Callable[..., Any]) -> Any:
+    kernel = numba.njit(cache=True, **_OPTIONS)(function)
+    kernel.compile(_SIGNATURE)
+    return kernel
+
+
+def _into_emptied_cache(function: Callable[..., Any]) -> Any:
+    kernel = numba.njit(cache=True, **_OPTIONS)(function)
+    kernel.recompile()  # nothing is compiled yet: this only empties the cache, which a killed process or a full disk can have damaged
+    kernel.compile(_SIGNATURE)
+    return kernel
+
+
+def _without_cache(function: Callable[..., Any]) -> Any:
+    kernel = numba.njit(**_OPTIONS)(function)
+    kernel.compile(_SIGNATURE)
+    return kernel
 
 
 explain_rows = _compiled(_explain_rows)

@@ -41,19 +41,19 @@ TOLERANCE: Final = 1e-12
 
 def run() -> dict[str, float]:
     """Return the figures."""
-    rows = _table(2, N_BATCH)[0]
-    booster, forest, prepare_s = _model(max_depth=7)
-    unlimited, unlimited_forest, _ = _model(max_depth=-1)
+    rows = table(2, N_BATCH)[0]
+    booster, forest, prepare_s = model(max_depth=7)
+    unlimited, unlimited_forest, _ = model(max_depth=-1)
     difference, additivity = map(max, zip(_errors(booster, forest, rows), _errors(unlimited, unlimited_forest, rows), strict=True))
     if difference > TOLERANCE:
         raise AssertionError(f"contributions differ by {difference}")
     one = rows[:1]
     single = medians(_ways(booster, forest, one) | {
-        "deep": lambda: unlimited_forest.explain(one), "deep_peer": lambda: _peer(unlimited, one),
+        "deep": lambda: unlimited_forest.explain(one), "deep_peer": lambda: peer(unlimited, one),
     }, rounds=41)
     batch = medians(_ways(booster, forest, rows) | {
         "two": lambda: forest.explain(rows, threads=2), "deep": lambda: unlimited_forest.explain(rows),
-        "deep_peer": lambda: _peer(unlimited, rows),
+        "deep_peer": lambda: peer(unlimited, rows),
     }, rounds=5)
     return {
         "row_vs_pred_contrib": single["peer"] / single["ours"], "batch_vs_pred_contrib": batch["peer"] / batch["ours"],
@@ -73,16 +73,17 @@ def _ways(booster: Any, forest: ExactForest, rows: Any) -> dict[str, Any]:
     # TreeExplainer calls `pred_contrib` with as many threads as the booster has.
     booster.params["num_threads"] = 1
     return {
-        "ours": lambda: forest.explain(rows), "peer": lambda: _peer(booster, rows), "shap": lambda: explainer.shap_values(rows),
+        "ours": lambda: forest.explain(rows), "peer": lambda: peer(booster, rows), "shap": lambda: explainer.shap_values(rows),
     }
 
 
-def _peer(booster: Any, rows: Any) -> Any:
+def peer(booster: Any, rows: Any) -> Any:
+    """Return what LightGBM gives on one thread: contributions and, last, the expected value."""
     return booster.predict(rows, pred_contrib=True, num_threads=1)
 
 
 def _errors(booster: Any, forest: ExactForest, rows: Any) -> tuple[float, float]:
-    theirs = _peer(booster, rows)
+    theirs = peer(booster, rows)
     ours, raw = forest.explain(rows)
     return (
         max(float(np.abs(ours - theirs[:, :-1]).max()), abs(forest.expected - float(theirs[0, -1]))),
@@ -90,23 +91,25 @@ def _errors(booster: Any, forest: ExactForest, rows: Any) -> tuple[float, float]
     )
 
 
-def _model(*, max_depth: int) -> tuple[Any, ExactForest, float]:
+def model(*, max_depth: int, categories: bool = True) -> tuple[Any, ExactForest, float]:
+    """Return a booster, its forest, and the seconds that reading it took."""
     import time
 
     import lightgbm
 
-    x, y = _table(1, 20_000)
+    x, y = table(1, 20_000)
     parameters = {
         "objective": "binary", "num_leaves": LEAVES, "max_depth": max_depth, "verbosity": -1, "num_threads": 1, "seed": 1,
         "deterministic": True,
     }
-    booster = lightgbm.train(parameters, lightgbm.Dataset(x, y, categorical_feature=[3, 4]), TREES)
+    booster = lightgbm.train(parameters, lightgbm.Dataset(x, y, categorical_feature=[3, 4] if categories else []), TREES)
     text, started = booster.model_to_string(), time.perf_counter()
     forest = ExactForest(text)
     return booster, forest, time.perf_counter() - started
 
 
-def _table(seed: int, rows: int) -> tuple[Any, Any]:
+def table(seed: int, rows: int) -> tuple[Any, Any]:
+    """Return inputs and outcomes."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(rows, N_INPUTS))
     x[:, 3], x[:, 4] = rng.integers(0, 40, rows), rng.integers(0, 5, rows)
