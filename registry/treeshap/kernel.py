@@ -13,6 +13,7 @@ arrays are unsigned, or each of them would be tried for a negative index first.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 import numba
@@ -181,34 +182,31 @@ _SIGNATURE: Final = (
 
 
 def _compiled(function: Callable[..., Any]) -> Any:
-    for attempt in (_from_cache, _into_emptied_cache, _without_cache):
-        try:
-            kernel = attempt(function)
-        except Exception:  # noqa: BLE001 - a damaged pickle raises anything; without a cache the same error comes again, and out
-            if attempt is _without_cache:
-                raise
-        else:
-            kernel.disable_compile()
-            return kernel
-    raise AssertionError("the last attempt returns or raises")
+    for attempt in (_from_cache, _into_emptied_cache):
+        # A damaged pickle raises anything; what is wrong with the function itself comes again without a cache.
+        with suppress(Exception):
+            return attempt(function)
+    return _without_cache(function)
 
 
 def _from_cache(function: Callable[..., Any]) -> Any:
-    kernel = numba.njit(cache=True, **_OPTIONS)(function)
-    kernel.compile(_SIGNATURE)
-    return kernel
+    return _only(numba.njit(cache=True, **_OPTIONS)(function))
 
 
 def _into_emptied_cache(function: Callable[..., Any]) -> Any:
     kernel = numba.njit(cache=True, **_OPTIONS)(function)
-    kernel.recompile()  # nothing is compiled yet: this only empties the cache, which a killed process or a full disk can have damaged
-    kernel.compile(_SIGNATURE)
-    return kernel
+    # Nothing is compiled yet: this only empties the cache, which a killed process or a full disk can have damaged.
+    kernel.recompile()
+    return _only(kernel)
 
 
 def _without_cache(function: Callable[..., Any]) -> Any:
-    kernel = numba.njit(**_OPTIONS)(function)
+    return _only(numba.njit(**_OPTIONS)(function))
+
+
+def _only(kernel: Any) -> Any:
     kernel.compile(_SIGNATURE)
+    kernel.disable_compile()
     return kernel
 
 

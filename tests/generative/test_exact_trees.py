@@ -78,9 +78,8 @@ def test_long_paths_over_many_features_need_several_walks() -> None:
     rng = np.random.default_rng(3)
     x = rng.normal(size=(3000, 30))
     y = sum((x[:, j] > 0.5).astype(float) * 2.0**-j for j in range(30))
-    booster = lightgbm.train(
-        {"objective": "regression", "num_leaves": 250, "verbosity": -1, "min_data_in_leaf": 1}, lightgbm.Dataset(x, y), 5
-    )
+    parameters = {"objective": "regression", "num_leaves": 250, "verbosity": -1, "min_data_in_leaf": 1, "num_threads": 1}
+    booster = lightgbm.train(parameters, lightgbm.Dataset(x, y), 5)
     forest = ExactForest(booster.model_to_string())
     assert forest._arrays[1].max() >= 2
     check(booster, x[:50])
@@ -101,6 +100,13 @@ def test_a_row_gives_the_same_bytes_alone_in_a_batch_and_on_two_threads() -> Non
         alone, margin = forest.explain(rows[i : i + 1])
         assert (alone.tobytes(), margin.tobytes()) == (together[i : i + 1].tobytes(), raw[i : i + 1].tobytes())
     assert forest.explain(rows, threads=2)[0].tobytes() == together.tobytes()
+
+
+def test_rows_of_any_kind_of_array_meet_the_one_compiled_kernel() -> None:
+    forest, rows = ExactForest(grown(1).model_to_string()), np.round(table(9, 20)[0], 0)
+    expected = forest.explain(rows)[0].tobytes()
+    for other in (np.frombuffer(rows.tobytes()).reshape(rows.shape), np.asfortranarray(rows), rows.astype(np.float32)):
+        assert forest.explain(other)[0].tobytes() == expected
 
 
 def test_no_rows_have_no_contributions() -> None:
@@ -129,6 +135,7 @@ def test_what_is_not_covered_says_so_and_lightgbm_explains_it(parameters: dict[s
     ("left_child=", "left_child=0 "), ("num_leaves=8", "num_leaves=9"), ("split_feature=", "split_feature=99 "),
     ("leaf_value=", "leaf_value=nan "), ("max_feature_idx=6", "max_feature_idx=x"), ("threshold=", "thr="),
     ("internal_count=400", "internal_count=0"), ("cat_threshold=", "cat_threshold=-1 "),
+    ("tree_sizes=", "tree_sizes=1 "), ("Tree=7\n", "Tree=\n"),
 ])
 def test_a_text_that_describes_no_trees_is_refused(before: str, after: str) -> None:
     text = grown(4, num_leaves=8, max_cat_to_onehot=1, min_data_per_group=1, cat_smooth=0.0).model_to_string()
