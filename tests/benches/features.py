@@ -1,6 +1,6 @@
 """Build the features of the tiny province, beside a plain pandas program for one family.
 
-The whole build reads the warehouse, computes every family and label at every monthly cut-off and writes Parquet; each part's
+The whole build reads the warehouse, computes every family and label at every cut-off and writes Parquet; each part's
 share of its time is given. The family `vehicle_activity` (sums over 30 and 90 days, as known at each cut-off) is then
 computed alone by our expression on DuckDB with two threads, and by a loop over cut-offs in pandas; both read the same Parquet
 files. Values are compared to a millionth; the bench ends with an error if they differ.
