@@ -35,4 +35,4 @@ def test_each_record_holds_the_declared_figures(name: str) -> None:
 
 def test_an_unknown_name_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["nothing"]) == 2
-    assert "no benchmark 'nothing'; there are command, " in capsys.readouterr().err
+    assert "no benchmark 'nothing'; there are batch, command, " in capsys.readouterr().err
