@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
@@ -13,7 +14,7 @@ import pytest
 
 from registry.decisions import DecisionLedger
 from tests.lib.bundles import PORTFOLIO, tiny_bundle, tiny_rows
-from tests.lib.homes import key_header, make_home
+from tests.lib.homes import key_header, make_home, make_live
 from tests.lib.processes import ROOT, command_line, environment_of, free_port, running
 
 ROW = tiny_rows(7, 1)[0]
@@ -145,3 +146,17 @@ def test_serve_refuses_an_unsigned_bundle_at_once_and_names_it(tmp_path):
     assert done.returncode == 40
     assert f"the live model of {PORTFOLIO}, version 1, is refused: bundle is not signed" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_promotion_reaches_the_running_service_and_no_request_fails(client, home):
+    second = tiny_bundle(PORTFOLIO, seed=2)
+    before = client.post(SCORES, json={"features": ROW}).json()["model"]["digest"]
+    make_live(home, [second])
+    deadline, digest = time.monotonic() + 90, before
+    while digest != second.digest and time.monotonic() < deadline:
+        answer = client.post(SCORES, json={"features": ROW})
+        assert answer.status_code == 200
+        digest = answer.json()["model"]["digest"]
+    assert digest == second.digest, "the promotion was not taken"
+    figures = client.get("/metrics").text
+    assert 'roadrisk_model_reloads{outcome="taken"} 1.0' in figures
