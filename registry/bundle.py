@@ -26,7 +26,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -236,6 +236,12 @@ class Manifest(_Strict):
     def feature_names(self) -> tuple[str, ...]:
         """Feature names in the order of the matrix."""
         return tuple(feature.name for feature in self.features)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy, whose names are those of its own features."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("feature_names", None)
+        return copied
 
 
 class Golden(_Strict):
