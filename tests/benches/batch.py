@@ -17,16 +17,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import redirect_stdout
 from dataclasses import replace
-from datetime import datetime, timedelta
-from io import StringIO
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from registry.entities import VEHICLE
 from registry.settings import Settings
+from tests.lib.stock_assembly import StockAssembly
 
 TITLE: Final = "Batches"
 FIGURES: Final = {
@@ -37,7 +34,6 @@ FIGURES: Final = {
     "growth_mb": "by how much the second half of the rows raised that peak, in megabytes",
 }
 PRODUCT: Final = "maintenance"
-OPERATOR: Final = "vehicle_profile:enterprise_id"
 ROWS, STOCK_ROWS, STEP = 20_000, 1000, 500
 
 
@@ -58,7 +54,7 @@ def run() -> dict[str, float]:
 
 def figures(settings: Settings) -> dict[str, float]:
     """Return the figures on a home that is there."""
-    vins = _vins(settings)
+    vins = vins_of(settings)
     spent, peak, growth = _ours(settings, vins)
     stock = _stock(settings, vins)
     return {
@@ -67,7 +63,8 @@ def figures(settings: Settings) -> dict[str, float]:
     }
 
 
-def _vins(settings: Settings) -> list[str]:
+def vins_of(settings: Settings) -> list[str]:
+    """Return the VINs that a simulated province has delivered."""
     import pyarrow.dataset as ds
 
     table = ds.dataset(settings.outbox_dir / "vehicle_basic", format="parquet").to_table(columns=["vin"])
@@ -104,63 +101,9 @@ def _ours(settings: Settings, vins: list[str]) -> tuple[float, float, float]:
 
 def _stock(settings: Settings, vins: list[str]) -> float:
     """Return the seconds of the stock assembly."""
-    import lightgbm
-    import mlflow
-    import shap
-
-    from features.views import service_of
-    from registry.models import MODEL_PREFIX
-    from registry.promotion import live
-    from registry.scorer import load_scorer
-    from serving.start import make_desk
-
-    found = live(settings)[PRODUCT]
-    scorer = load_scorer(found.folder, settings.keys_dir, digest=found.digest)
-    mlflow.set_tracking_uri(settings.mlflow_uri)
-    model = mlflow.pyfunc.load_model(f"models:/{MODEL_PREFIX}{PRODUCT}/{found.version}")
-    explainers = [
-        shap.TreeExplainer(
-            lightgbm.Booster(model_str=scorer.bundle.booster_text(one.name)), feature_perturbation="tree_path_dependent"
-        )
-        for one in scorer.manifest.components
-    ]
-    store = _stock_store(settings)
-    ids: dict[str, list[Any]] = {"vehicle_id": make_desk(settings).source.resolve_many(VEHICLE, [{"vin": vin} for vin in vins])}
-    operators = store.get_online_features([OPERATOR], ids).to_dict()["enterprise_id"]
-    # Feast cannot read an entity whose key is null.
-    whole = [one for one, operator in zip(ids["vehicle_id"], operators, strict=True) if operator is not None]
-    known = list(islice(cycle(whole), STOCK_ROWS))
-    service, names = service_of(store, PRODUCT), scorer.manifest.feature_names
+    stock = StockAssembly(settings, PRODUCT)
+    known = list(islice(cycle(stock.vehicles(vins)), STOCK_ROWS))
     started = time.perf_counter()
     for at in range(0, STOCK_ROWS, STEP):
-        entities: dict[str, list[Any]] = {"vehicle_id": known[at:at + STEP]}
-        link = store.get_online_features([OPERATOR], entities).to_dict()
-        entities["enterprise_id"] = link["enterprise_id"]
-        frame = store.get_online_features(service, entities).to_df()[list(names)]
-        frame = frame.astype({one.name: object if one.dtype == "category" else float for one in scorer.manifest.features})
-        model.predict(frame)
-        matrix = scorer.encode_frame(frame)
-        for explainer in explainers:
-            explainer.shap_values(matrix)
+        stock.answer(known[at:at + STEP])
     return time.perf_counter() - started
-
-
-def _stock_store(settings: Settings) -> Any:
-    """Return a store on Feast's own SQLite, filled with the rows that ours holds."""
-    from feast.repo_config import RepoConfig
-
-    from features.feast_door import import_feast
-    from features.products import PRODUCT_FEATURES
-    from features.views import PROJECT, feast_objects, published
-
-    feast = import_feast()
-    store = feast.FeatureStore(config=RepoConfig(
-        project=PROJECT, provider="local", registry={"registry_type": "file", "path": str(settings.home / "stock.pb")},
-        online_store={"type": "sqlite", "path": str(settings.home / "stock.db")}, offline_store={"type": "duckdb"},
-        entity_key_serialization_version=3, repo_path=settings.home,
-    ))
-    with redirect_stdout(StringIO()):
-        store.apply(feast_objects(settings.feature_dir))
-        until = datetime.fromisoformat(published(settings).snapshot.as_of)
-        store.materialize(until - timedelta(days=400), until, feature_views=list(PRODUCT_FEATURES[PRODUCT].families))
-    return store
