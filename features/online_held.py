@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Final
 
 from features.families import FAMILIES
 from features.online_inputs import Freshness, OnlineInputs, SourceAge
-from features.online_plan import MICROSECOND, ReadPlan, ViewPlan
-from features.packed.layout import DIGEST, Layout, damaged, micros
+from features.online_plan import ReadPlan, ViewPlan
+from features.packed.layout import DIGEST, EPOCH, MICROSECOND, Layout, damaged, micros
 from features.packed.reader import RowReader
 from features.packed.rows import PackedRows, publication_of
 from features.snapshot import FeatureSnapshot
@@ -24,7 +24,6 @@ from registry.units import DAYS_PER_YEAR
 _PROFILE_TTL: Final = timedelta(days=FAMILIES["vehicle_profile"].ttl_d)
 IDENTITY: Final = ViewPlan(IDENTITY_VIEW, _PROFILE_TTL // MICROSECOND, (), (VEHICLE.id_column,))
 """How a plate leads to the vehicle that bears it."""
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Values = dict[str, float | str | None]
 
@@ -156,12 +155,12 @@ class Held:
                 self._instants.clear()
             at = micros(told)
             # Feast heeds a row's time to live in training and forgets about it online.
-            self._instants[key] = None if at + ttl_us < self._as_of_us else _EPOCH + at * MICROSECOND
+            self._instants[key] = None if at + ttl_us < self._as_of_us else EPOCH + at * MICROSECOND
         return self._instants.get(key)
 
     @cached_property
     def _as_of_us(self) -> int:
-        return (self.as_of - _EPOCH) // MICROSECOND
+        return (self.as_of - EPOCH) // MICROSECOND
 
     def _unknown(self, message: str, advice: str) -> UnknownEntity:
         return UnknownEntity(message, where=f"as of {self.as_of:%Y-%m-%d}", remedy=f"Check the number; {advice}")

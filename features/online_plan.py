@@ -10,7 +10,7 @@ from typing import Final
 
 from features.families import FAMILIES
 from features.online_inputs import SourceAge
-from features.packed.layout import Kind, Layout
+from features.packed.layout import MICROSECOND, Kind, Layout
 from features.packed.reader import RowReader
 from features.product import ProductFeatures
 from features.products import PRODUCT_FEATURES
@@ -19,7 +19,6 @@ from registry.products import PRODUCTS
 from registry.resources import RESOURCES
 from registry.resources.schema import FRESHNESS_LIMIT_D
 
-MICROSECOND: Final = timedelta(microseconds=1)
 IDENTITY_FAMILIES: Final[Mapping[str, str]] = {VEHICLE.id: "vehicle_profile", ENTERPRISE.id: "enterprise_profile"}
 """Entity -> view whose row says that the entity is there, and what it belongs to; it is read whatever a grant covers."""
 

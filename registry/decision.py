@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from registry.errors import IntegrityError
+from registry.errors import IntegrityError, NotFound
 
 EXPLANATION_TOLERANCE: Final = 1e-9
 
@@ -105,6 +105,11 @@ class Decision:
     degraded: bool = False
     batch: str | None = None
     traceparent: str | None = None
+
+
+def no_such_score() -> NotFound:
+    """Return the error of a score that does not exist, or that the caller may not know of: both look alike."""
+    return NotFound("no score has this id", where="decision ledger", remedy="Use the score_id of an answer of this service.")
 
 
 def recorded_matrix(decision: Decision) -> npt.NDArray[np.float64]:

@@ -19,6 +19,7 @@ from registry.decision import (
     Decision,
     as_encoded,
     check_recomputed,
+    no_such_score,
     recorded_matrix,
 )
 from registry.decision_payload import counted, decision_of, payload_of
@@ -57,7 +58,7 @@ from registry.signing import LEDGER_KEY, WRAP_KEY, read_secret
 
 __all__ = [
     "EXPLANATION_TOLERANCE", "INDEXED", "LEDGER_FILE", "TABLE", "AlreadyAnswered", "Beside", "Count", "Decision", "DecisionLedger",
-    "Duty", "Erasure", "Look", "StoredAnswer", "as_encoded", "check_recomputed", "recorded_matrix",
+    "Duty", "Erasure", "Look", "StoredAnswer", "as_encoded", "check_recomputed", "no_such_score", "recorded_matrix",
 ]
 
 LEDGER_FILE: Final = "decisions.db"
@@ -299,9 +300,7 @@ class DecisionLedger:
     def _entry(self, score_id: str) -> Entry:
         found = self._chain.find("score_id", score_id)
         if not found:
-            raise NotFound(
-                "no score has this id", where="decision ledger", remedy="Use the score_id of an answer of this service."
-            )
+            raise no_such_score()
         return found[0]
 
     def _wrapped(self, entry: Entry) -> bytes:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from registry.chain_format import instant_text
 from registry.errors import ConfigurationError, DataError
-from registry.signing import ANCHOR_KEY, ANCHOR_VERIFY_KEY
+from registry.signing import ANCHOR_KEY, ANCHOR_VERIFY_KEY, key_path
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -147,11 +147,7 @@ def sign_anchor(ledger: str, entry: Entry, keys_dir: Path) -> Anchor:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    path = keys_dir / ANCHOR_KEY
-    if not path.is_file():
-        raise ConfigurationError(
-            f"key {ANCHOR_KEY} does not exist", where=str(path), remedy="Make the keys with `roadrisk doctor --init-keys`."
-        )
+    path = key_path(keys_dir, ANCHOR_KEY)
     key = load_pem_private_key(path.read_bytes(), password=None)
     if not isinstance(key, Ed25519PrivateKey):
         raise ConfigurationError(f"{ANCHOR_KEY} is no Ed25519 key", where=str(path))

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from registry.chain import VerifyReport
-from registry.errors import ConfigurationError, IntegrityError
+from registry.errors import IntegrityError
 from registry.ledger_anchors import Anchor, Anchors, newest_anchor, public_key, read_anchors, sign_anchor
 from registry.ledger_open import anchor_folder, ledger_names, open_ledger
-from registry.signing import ANCHOR_VERIFY_KEY
+from registry.signing import ANCHOR_VERIFY_KEY, key_path
 
 if TYPE_CHECKING:
     from registry.settings import Settings
@@ -106,12 +106,7 @@ def verify_key(settings: Settings) -> bytes:
     ConfigurationError
         If it does not exist.
     """
-    path = settings.keys_dir / ANCHOR_VERIFY_KEY
-    if not path.is_file():
-        raise ConfigurationError(
-            f"key {ANCHOR_VERIFY_KEY} does not exist", where=str(path), remedy="Make the keys with `roadrisk doctor --init-keys`."
-        )
-    return path.read_bytes()
+    return key_path(settings.keys_dir, ANCHOR_VERIFY_KEY).read_bytes()
 
 
 def _verified(settings: Settings, name: str, anchors: Sequence[Anchor]) -> VerifyReport:

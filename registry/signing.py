@@ -50,13 +50,7 @@ def init_keys(keys_dir: Path) -> list[str]:
 def init_pepper(keys_dir: Path) -> bool:
     """Make the pepper of API keys where it does not exist; return whether one was made."""
     keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = keys_dir / API_PEPPER
-    if path.exists():
-        return False
-    draft = keys_dir / f".{path.name}.{secrets.token_hex(4)}"
-    _write_secret(draft, secrets.token_hex(32).encode())
-    draft.replace(path)
-    return True
+    return _init_secret(keys_dir / API_PEPPER)
 
 
 def read_secret(keys_dir: Path, name: str) -> bytes:
@@ -67,11 +61,7 @@ def read_secret(keys_dir: Path, name: str) -> bytes:
     ConfigurationError
         If the key does not exist, is not hexadecimal, or is shorter than 32 bytes.
     """
-    path = keys_dir / name
-    if not path.is_file():
-        raise ConfigurationError(
-            f"key {name} does not exist", where=str(path), remedy="Make the keys with `roadrisk doctor --init-keys`."
-        )
+    path = key_path(keys_dir, name)
     try:
         key = bytes.fromhex(path.read_text().strip())
     except ValueError:
@@ -79,6 +69,22 @@ def read_secret(keys_dir: Path, name: str) -> bytes:
     if len(key) < 32:
         raise ConfigurationError(f"key {name} has {len(key)} bytes, at least 32 are needed", where=str(path))
     return key
+
+
+def key_path(keys_dir: Path, name: str) -> Path:
+    """Return where a key lies.
+
+    Raises
+    ------
+    ConfigurationError
+        If it does not exist.
+    """
+    path = keys_dir / name
+    if not path.is_file():
+        raise ConfigurationError(
+            f"key {name} does not exist", where=str(path), remedy="Make the keys with `roadrisk doctor --init-keys`."
+        )
+    return path
 
 
 def pseudonym_key_name(epoch: int) -> str:
@@ -99,14 +105,7 @@ def pseudonym_keys(keys_dir: Path, epoch: int = 1) -> tuple[bytes, ...]:
 
 def init_pseudonym_key(keys_dir: Path, epoch: int) -> bool:
     """Make the pseudonym key of an epoch where it does not exist; return whether one was made."""
-    path = keys_dir / pseudonym_key_name(epoch)
-    if path.exists():
-        return False
-    # A key of half a file would be lost data: it appears whole or not at all.
-    draft = keys_dir / f".{path.name}.{secrets.token_hex(4)}"
-    _write_secret(draft, secrets.token_hex(32).encode())
-    draft.replace(path)
-    return True
+    return _init_secret(keys_dir / pseudonym_key_name(epoch))
 
 
 def listed_pseudonym_keys(keys_dir: Path, epoch: int) -> list[dict[str, Any]]:
@@ -217,6 +216,16 @@ def _init_signing_key(keys_dir: Path, private: str, public: str) -> None:
     key = Ed25519PrivateKey.generate()
     _write_secret(keys_dir / private, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     (keys_dir / public).write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+
+
+def _init_secret(path: Path) -> bool:
+    if path.exists():
+        return False
+    # A key of half a file would be lost data: it appears whole or not at all.
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    _write_secret(draft, secrets.token_hex(32).encode())
+    draft.replace(path)
+    return True
 
 
 def _write_secret(path: Path, content: bytes) -> None:

@@ -12,12 +12,11 @@ from serving.app_version import API_VERSION
 from serving.authorised import Door, ScenarioHeader
 from serving.desk import ScoringDesk
 from serving.documents import GET_PROBLEMS, POST_PROBLEMS, problem_responses
-from serving.encode import encoded
+from serving.json_response import json_response
 from serving.live import LiveScorer
 from serving.rows import score_rows
 
 ModelName = Annotated[str, Path(pattern="^[a-z0-9_-]{1,64}$", description="product or portfolio")]
-JSON = "application/json"
 
 
 class ServerOut(BaseModel):
@@ -53,17 +52,17 @@ def _add_oip(router: APIRouter, desk: ScoringDesk, door: Door) -> None:
     @router.get("/v2", tags=tags, operation_id="oip_server", summary="what serves",
                 responses={200: {"model": ServerOut}, **problems})
     def server() -> Response:
-        return _json({"name": "roadrisk", "version": API_VERSION, "extensions": ["explain"]})
+        return json_response({"name": "roadrisk", "version": API_VERSION, "extensions": ["explain"]})
 
     @router.get("/v2/models/{name}", tags=tags, operation_id="oip_model", summary="inputs and outputs of a live model",
                 responses={200: {"model": ModelMetadataOut}, **problems})
     def model(name: ModelName) -> Response:
-        return _json(oip.metadata(_live(desk, name)))
+        return json_response(oip.metadata(_live(desk, name)))
 
     @router.get("/v2/models/{name}/ready", tags=tags, operation_id="oip_model_ready", summary="whether a model is live",
                 responses=problems)
     def model_ready(name: ModelName) -> Response:
-        return _json({"name": _live(desk, name).manifest.product, "ready": True})
+        return json_response({"name": _live(desk, name).manifest.product, "ready": True})
 
     @router.post("/v2/models/{name}/infer", tags=tags, operation_id="oip_infer", summary="score rows that the caller sends",
                  responses={200: {"model": oip.InferAnswer}, **problem_responses(POST_PROBLEMS)})
@@ -71,7 +70,7 @@ def _add_oip(router: APIRouter, desk: ScoringDesk, door: Door) -> None:
         found = _live(desk, name)
         asked = door.asked(request, name, "invoke", scenario=scenario)
         scored = score_rows(desk, found, oip.rows_of(body), asked)
-        return _json(oip.answer(found, body, scored, exact=asked.grant is None or asked.grant.detail == "exact"))
+        return json_response(oip.answer(found, body, scored, exact=asked.detail == "exact"))
 
 
 def _add_mlflow(router: APIRouter, desk: ScoringDesk, door: Door) -> None:
@@ -86,12 +85,8 @@ def _add_mlflow(router: APIRouter, desk: ScoringDesk, door: Door) -> None:
         found = _live(desk, name)
         asked = door.asked(request, name, "invoke", scenario=scenario)
         scored = score_rows(desk, found, mlflow_input.rows_of(body), asked)
-        return _json({"predictions": mlflow_input.predictions_of(scored)})
+        return json_response({"predictions": mlflow_input.predictions_of(scored)})
 
 
 def _live(desk: ScoringDesk, name: str) -> LiveScorer:
     return desk.live.current.named(name)
-
-
-def _json(document: Any) -> Response:
-    return Response(encoded(document), media_type=JSON)

@@ -149,8 +149,30 @@ def explain_row(
         "factors": factor_table(manifest, explanation, row) if priced else None,
         "factor_rule": RULE if priced else None,
         "currency": manifest.currency,
-        DECOMPOSITION: _decomposition(manifest, explanation, contributions, values, row),
+        DECOMPOSITION: decomposition(
+            manifest, contributions, values, base=explanation.base, clamp=float(explanation.clamp[row]),
+            total=float(explanation.points[row]),
+        ),
     }
+
+
+def decomposition(
+    manifest: Manifest, contributions: Sequence[float], values: Mapping[str, Value], *, base: float, clamp: float | None,
+    total: float,
+) -> dict[str, Any]:
+    """Return the exact decomposition of one score as it is answered, the strongest features first.
+
+    `contributions` are (n_features,) points; base plus their sum plus clamp is the total.
+    """
+    lines = [
+        {
+            "feature": feature.name, "zh": feature.zh, "en": feature.en, "value": values[feature.name],
+            "unit": feature.unit, "points": points, "group": feature.group,
+        }
+        for feature, points in zip(manifest.features, contributions, strict=True)
+    ]
+    lines.sort(key=lambda line: -abs(line["points"]))  # type: ignore[arg-type]  # points are floats among mixed values
+    return {"base": base, "contributions": lines, "clamp": clamp, "total": total}
 
 
 def percentile_of(points: float, quantiles: Sequence[float]) -> float:
@@ -207,23 +229,6 @@ def _groups(manifest: Manifest, contributions: Sequence[float]) -> list[dict[str
         {"group": name, "zh": GROUPS[name][0], "en": GROUPS[name][1], "points": totals[name]}
         for name in sorted(totals, key=lambda name: -abs(totals[name]))
     ]
-
-
-def _decomposition(
-    manifest: Manifest, explanation: Explanation, contributions: Sequence[float], values: Mapping[str, Value], row: int
-) -> dict[str, Any]:
-    lines = [
-        {
-            "feature": feature.name, "zh": feature.zh, "en": feature.en, "value": values[feature.name],
-            "unit": feature.unit, "points": points, "group": feature.group,
-        }
-        for feature, points in zip(manifest.features, contributions, strict=True)
-    ]
-    lines.sort(key=lambda line: -abs(line["points"]))  # type: ignore[arg-type]  # points are floats among mixed values
-    return {
-        "base": explanation.base, "contributions": lines, "clamp": float(explanation.clamp[row]),
-        "total": float(explanation.points[row]),
-    }
 
 
 def _provenance(

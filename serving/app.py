@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI, Request, Response
@@ -28,7 +27,7 @@ from serving.metrics import Metrics
 from serving.past import PastScores, RowsBehind
 from serving.past_routes import past_router
 from serving.problems import MEDIA_TYPE, Problem, invalid_fields, method_not_allowed, not_found, of_status, problem_of
-from serving.schemas import UNION_TAGS, json_type
+from serving.schemas import field_parts, field_problem
 from serving.score_routes import score_router
 
 if TYPE_CHECKING:
@@ -143,14 +142,5 @@ def _respond(request: Request, problem: Problem) -> Response:
 
 
 def _field_problem(found: dict[str, Any]) -> dict[str, str]:
-    missing = found["type"] == "missing"
-    return {
-        "field": _path(found["loc"]),
-        "problem": "is missing" if missing else str(found["msg"]),
-        "met": "nothing" if missing else json_type(found.get("input")),
-    }
-
-
-def _path(loc: Sequence[int | str]) -> str:
-    parts = [str(part)[:64] for part in loc if part not in UNION_TAGS]
-    return ".".join(parts[1:] if parts[:1] == ["body"] and len(parts) > 1 else parts)
+    parts = field_parts(found["loc"])
+    return field_problem(found, ".".join(parts[1:] if parts[:1] == ["body"] and len(parts) > 1 else parts))

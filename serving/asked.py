@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from registry.access.grants import Grant
+    from registry.access.roles import Detail
     from serving.idempotency import RequestKey
 
 
@@ -36,3 +39,17 @@ class Asked:
     key: RequestKey | None = None
     traceparent: str = ""
     batch: str | None = None
+
+    @property
+    def detail(self) -> Detail:
+        """How much of the explanation may leave."""
+        return self.grant.detail if self.grant else "exact"
+
+    @property
+    def resources(self) -> frozenset[str] | None:
+        """Resources that may be read; None for all."""
+        return self.grant.resources if self.grant else None
+
+    def may_ask_about(self, entities: Collection[str]) -> bool:
+        """Return whether the caller may ask about an entity: its own pseudonym and those that it belongs to."""
+        return self.grant is None or self.grant.may_ask_about(entities)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Header, Request
 
-from registry.errors import AccessRefused, NotFound
+from registry.decisions import no_such_score
+from registry.errors import AccessRefused
 from serving.asked import Asked
 from serving.envelope import REQUEST_ID, STARTED, TRACEPARENT
 from serving.gate import CALLER, Gate
@@ -93,13 +94,6 @@ class Door:
             body=state.get(BODY, b""),
         )
         return Asked(state[REQUEST_ID], state[STARTED], grant, named, state.get(TRACEPARENT, ""))
-
-
-def no_such_score() -> NotFound:
-    """Return the error of a score that does not exist, or that the caller may not know of."""
-    return NotFound(
-        "no score has this id", where="decision ledger", remedy="Use the score_id of an answer of this service."
-    )
 
 
 def request_id(request: Request) -> str:

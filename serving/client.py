@@ -19,7 +19,7 @@ class ScoringClient(Api):
     def local(cls, settings: Settings, url: str | None = None, *, timeout_s: float | None = None) -> Self:
         """Return a client of the service on this machine, with the key that the settings name or that lies among the keys."""
         return cls(
-            url or f"http://{settings.host}:{settings.port}", timeout_s=timeout_s or settings.retrieval_timeout_s,
+            url or url_of(settings), timeout_s=timeout_s or settings.retrieval_timeout_s,
             key=key_of(settings), scenario=settings.scenario or None,
         )
 
@@ -34,6 +34,11 @@ class ScoringClient(Api):
     def explain(self, score_id: str, *, rows: bool = False) -> dict[str, Any]:
         """Return the exact explanation of a past decision."""
         return self.explain_score(score_id, rows=rows)
+
+
+def url_of(settings: Settings) -> str:
+    """Return the address of the service on this machine."""
+    return f"http://{settings.host}:{settings.port}"
 
 
 def key_of(settings: Settings) -> str | None:

@@ -33,11 +33,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reply:
-    """What leaves: the answer, its bytes, and whether they are those of an earlier request under the same key."""
+    """What leaves: the answer, its bytes and status, and whether they are those of an earlier request under the same key."""
 
     answer: Mapping[str, Any]
     body: bytes
+    status: int = 200
     replayed: bool = False
+
+    @classmethod
+    def again(cls, stored: StoredAnswer) -> Reply:
+        """Return what an earlier request was answered."""
+        return cls({}, stored.body, stored.status, replayed=True)
 
 
 @dataclass(frozen=True)
@@ -102,9 +108,8 @@ class ScoringDesk:
         ServiceUnavailable
             If the store does not answer, or does not hold an input of the model.
         """
-        grant = asked.grant
-        inputs = self.source.read(product_id, entity_id, resources=grant.resources if grant else None)
-        if grant is not None and not grant.may_ask_about((entity_id, *inputs.related.values())):
+        inputs = self.source.read(product_id, entity_id, resources=asked.resources)
+        if not asked.may_ask_about((entity_id, *inputs.related.values())):
             raise UnknownEntity("no entity with this key", remedy="Check the number; an operator asks about itself alone.")
         return complete(model, inputs)
 
@@ -124,8 +129,8 @@ class ScoringDesk:
             last = self.decisions.latest_for(product_id, entity_id) if product_id in self.degraded else None
             if last is None:
                 raise
-            recalled = last_known(last, model.manifest, asked.grant.resources if asked.grant else None)
-            if recalled is None or (asked.grant and not asked.grant.may_ask_about((entity_id, *recalled.related.values()))):
+            recalled = last_known(last, model.manifest, asked.resources)
+            if recalled is None or not asked.may_ask_about((entity_id, *recalled.related.values())):
                 raise
             return recalled, True
 
@@ -213,7 +218,7 @@ class ScoringDesk:
         if stored is None:
             return None
         asked.key.check_body(stored.body_hash)
-        return Reply({}, stored.body, replayed=True)
+        return Reply.again(stored)
 
     def keep(self, model: LiveScorer, inputs: OnlineInputs, scored: Scored, asked: Asked, *, kind: Action = "score") -> Reply:
         """Record a decision, and return what may leave of it once it is durable.
@@ -230,9 +235,8 @@ class ScoringDesk:
         QuotaExceeded
             If the consumer has used up what its scenario allows; nothing is recorded then.
         """
-        grant = asked.grant
         with stage("encode"):
-            answer = reduced(scored.answer, grant.detail) if grant else scored.answer
+            answer = reduced(scored.answer, asked.detail)
             body = encoded(answer)
         decision = self.decision_of(model, inputs, scored, asked)
         try:
@@ -240,7 +244,7 @@ class ScoringDesk:
                 self.decisions.record(decision, beside=beside_of(decision, body, asked, kind))
         except AlreadyAnswered as answered:
             # The same request under the same key was faster.
-            return Reply({}, answered.stored.body, replayed=True)
+            return Reply.again(answered.stored)
         self._offer(model, inputs, scored, decision.at)
         return Reply(answer, body)
 
@@ -281,11 +285,7 @@ def beside_of(decision: Decision, body: bytes, asked: Asked, kind: Action) -> Be
     counts = counted(asked, kind, decision.at)
     if asked.key is None:
         return Beside(counts=counts)
-    answer = StoredAnswer(
-        consumer=asked.key.consumer, key_hash=asked.key.key_hash, body_hash=asked.key.body_hash, score_id=decision.score_id,
-        status=200, body=body, at=decision.at,
-    )
-    return Beside(answer=answer, counts=counts)
+    return Beside(answer=asked.key.stored(body, status=200, at=decision.at, score_id=decision.score_id), counts=counts)
 
 
 def counted(asked: Asked, kind: Action, at: datetime, *, n: int = 1) -> tuple[Count, ...]:

@@ -13,8 +13,10 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
+from registry.decisions import StoredAnswer
 from registry.errors import InvalidRequest, KeyReused
 
 HEADER: Final = "Idempotency-Key"
@@ -53,6 +55,13 @@ class RequestKey:
                 "this idempotency key came with another request before", where=HEADER,
                 remedy="Use a new key for a new request, and the same body for a repeated one.",
             )
+
+    def stored(self, body: bytes, *, status: int, at: datetime, score_id: str | None = None) -> StoredAnswer:
+        """Return an answer as it is kept under this key; with the id of the decision that it answers, if one."""
+        return StoredAnswer(
+            consumer=self.consumer, key_hash=self.key_hash, body_hash=self.body_hash, score_id=score_id, status=status,
+            body=body, at=at,
+        )
 
 
 def request_key(header: str | None, *, consumer: str, method: str, path: str, scenario: str, body: bytes) -> RequestKey | None:

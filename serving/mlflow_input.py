@@ -10,19 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from registry.errors import InvalidRequest
 from serving.answering import Scored
+from serving.schemas import Strict
 
 Cell = float | str | None
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True, frozen=True)
-
-
-class Split(_Strict):
+class Split(Strict):
     """A table as columns and rows."""
 
     columns: list[str] = Field(max_length=1000)
@@ -30,7 +27,7 @@ class Split(_Strict):
     index: list[int] | None = Field(default=None, description="ignored")
 
 
-class InvocationsRequest(_Strict):
+class InvocationsRequest(Strict):
     """A request of an MLflow client; exactly one of the three forms."""
 
     dataframe_split: Split | None = None

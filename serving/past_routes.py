@@ -10,13 +10,12 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from registry.access.duties import Duty, HumanReview, Objection
 from serving.authorised import Door, ScenarioHeader, request_id
 from serving.documents import GET_PROBLEMS, POST_PROBLEMS, problem_responses
-from serving.encode import encoded
+from serving.json_response import json_response
 from serving.past import PastScores
 from serving.past_schema import DutiesOut, DutyOut, ExplanationOut, PastAnswer, ReplayOut
 from serving.schemas import ObjectionRequest, ReviewRequest
 
 ScoreId = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="`score_id` of an answer")]
-JSON = "application/json"
 _PROBLEMS = (*GET_PROBLEMS, 410, 422)
 
 
@@ -37,7 +36,7 @@ def _add_reading(router: APIRouter, past: PastScores, door: Door) -> None:
     def get_score(score_id: ScoreId, request: Request, scenario: ScenarioHeader = None) -> Response:
         decision = past.find(score_id)
         grant = door.seeing(request, decision, "read_score", scenario)
-        return _json(past.recorded(decision, grant, request_id=request_id(request)))
+        return json_response(past.recorded(decision, grant, request_id=request_id(request)))
 
     @router.get(
         "/v1/scores/{score_id}/explanation", operation_id="explain_score",
@@ -50,7 +49,7 @@ def _add_reading(router: APIRouter, past: PastScores, door: Door) -> None:
     ) -> Response:
         decision = past.find(score_id)
         grant = door.seeing(request, decision, "explain", scenario)
-        return _json(past.explanation(decision, grant, request_id=request_id(request), rows=rows))
+        return json_response(past.explanation(decision, grant, request_id=request_id(request), rows=rows))
 
     @router.get(
         "/v1/scores/{score_id}/replay", operation_id="replay_score",
@@ -60,7 +59,7 @@ def _add_reading(router: APIRouter, past: PastScores, door: Door) -> None:
     def replay_score(score_id: ScoreId, request: Request, scenario: ScenarioHeader = None) -> Response:
         decision = past.find(score_id)
         grant = door.seeing(request, decision, "replay", scenario)
-        return _json(past.replay(decision, grant, request_id=request_id(request)))
+        return json_response(past.replay(decision, grant, request_id=request_id(request)))
 
 
 def _add_duties(router: APIRouter, past: PastScores, door: Door) -> None:
@@ -81,14 +80,14 @@ def _add_duties(router: APIRouter, past: PastScores, door: Door) -> None:
     def duties(score_id: ScoreId, request: Request, scenario: ScenarioHeader = None) -> Response:
         decision = past.find(score_id)
         door.seeing(request, decision, "duties", scenario)
-        return _json({"score_id": score_id, "duties": past.duties(score_id)})
+        return json_response({"score_id": score_id, "duties": past.duties(score_id)})
 
 
 def _duty(past: PastScores, door: Door, body: Any, made: Callable[[Any], Duty]) -> Any:
     def ask(score_id: ScoreId, body: Any, request: Request, scenario: ScenarioHeader = None) -> Response:
         decision = past.find(score_id)
         grant = door.seeing(request, decision, "duties", scenario)
-        return _json(past.ask(decision, grant, made(body)), status=201)
+        return json_response(past.ask(decision, grant, made(body)), status=201)
 
     # The framework reads annotations; each duty has a body of its own.
     ask.__annotations__ = {**ask.__annotations__, "score_id": ScoreId, "body": body, "request": Request, "scenario": ScenarioHeader}
@@ -101,7 +100,3 @@ def _objection(body: ObjectionRequest) -> Duty:
 
 def _review(body: ReviewRequest) -> Duty:
     return HumanReview(reference=body.reference)
-
-
-def _json(document: Any, *, status: int = 200) -> Response:
-    return Response(encoded(document), status_code=status, media_type=JSON)

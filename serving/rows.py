@@ -12,7 +12,7 @@ from registry.errors import InvalidRequest
 from registry.products import ScoreProduct
 from serving.answering import Scored, fill, model_inputs, unscored, unseen_warnings
 from serving.asked import Asked
-from serving.desk import ScoringDesk, complete, counted, new_score_id
+from serving.desk import ScoringDesk, counted, new_score_id
 from serving.live import LiveScorer
 from serving.schemas import check_features
 
@@ -26,7 +26,8 @@ def score_many(
 ) -> list[Scored]:
     """Return the answers for many entities or rows, in their order.
 
-    Each is what `serving.answering.answer_score` gives for it alone, to the last bit. The ids of the answers are new, unless given.
+    Each is what `serving.answering.answer_score` gives for it alone, to the last bit. The inputs hold all that the model reads,
+    numbers as floats (`serving.desk.complete`). The ids of the answers are new, unless given.
 
     Raises
     ------
@@ -34,12 +35,11 @@ def score_many(
         If a declared input is absent or a value is of the wrong kind.
     """
     manifest = model.manifest
-    known = [complete(model, one) for one in inputs]
-    values = [model_inputs(manifest, one) for one in known]
+    values = [model_inputs(manifest, one) for one in inputs]
     matrix, unseen = model.scorer.encode(values)
     answers = [
         unscored(model.scorer, model.version, one, row, score_id=score_id, product=product)
-        for one, row, score_id in zip(known, values, score_ids or [new_score_id() for _ in known], strict=True)
+        for one, row, score_id in zip(inputs, values, score_ids or [new_score_id() for _ in inputs], strict=True)
     ]
     chosen = [i for i, answer in enumerate(answers) if answer["no_score"] is None]
     part = matrix[chosen]
@@ -51,7 +51,7 @@ def score_many(
             answer["warnings"] += unseen_warnings(manifest, unseen[i])
             made.append(Scored(answer, as_encoded(matrix[i : i + 1])))
         else:
-            made.append(fill(answer, manifest, explanation, part, values[i], known[i].exposure, unseen[i], place[i]))
+            made.append(fill(answer, manifest, explanation, part, values[i], inputs[i].exposure, unseen[i], place[i]))
     return made
 
 

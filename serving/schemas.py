@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
@@ -18,20 +18,22 @@ from registry.formats import normalise_plate, valid_plate, valid_uscc, valid_vin
 
 BY_PLATE: Final = "by_plate"
 BY_VIN: Final = "by_vin"
-UNION_TAGS: Final = frozenset((BY_PLATE, BY_VIN))
+_UNION_TAGS: Final = frozenset((BY_PLATE, BY_VIN))
 """Parts of an error's path that name a branch, not a field."""
 
 _COLORS: Final = CODE_LISTS["plate_color"].codes
 _LIST_OF_COLORS: Final = ", ".join(f"{code} {zh}" for code, (zh, _) in _COLORS.items())
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """A part of a request: no further field, no silent conversion, no NaN, and errors without what was sent."""
+
     model_config = ConfigDict(
         strict=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True, frozen=True
     )
 
 
-class PlateKey(_Strict):
+class PlateKey(Strict):
     """A vehicle by its number plate (车牌) and the plate's colour."""
 
     plate_no: str = Field(max_length=32, description="车牌号码, for example 赣A12345", examples=["赣A12345"])
@@ -68,7 +70,7 @@ class PlateKey(_Strict):
         return {"plate_no": normalise_plate(self.plate_no), "plate_color": self.plate_color}
 
 
-class VinKey(_Strict):
+class VinKey(Strict):
     """A vehicle by its identification number (车架号)."""
 
     vin: str = Field(max_length=32, description="车辆识别代号, 17 signs", examples=["L99000248R0000017"])
@@ -87,7 +89,7 @@ class VinKey(_Strict):
         return {"vin": self.vin}
 
 
-class EnterpriseKey(_Strict):
+class EnterpriseKey(Strict):
     """An enterprise by its unified social credit code (统一社会信用代码)."""
 
     uscc: str = Field(max_length=32, description="统一社会信用代码, 18 signs", examples=["913601000000001664"])
@@ -116,7 +118,7 @@ VehicleKey = Annotated[
 ]
 
 
-class VehicleRequest(_Strict):
+class VehicleRequest(Strict):
     """A request for the score of one vehicle."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [
@@ -126,7 +128,7 @@ class VehicleRequest(_Strict):
     entity: VehicleKey = Field(description="the vehicle, by plate or by VIN")
 
 
-class EnterpriseRequest(_Strict):
+class EnterpriseRequest(Strict):
     """A request for the score of one enterprise."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"entity": {"uscc": "913601000000001664"}}]})
@@ -145,7 +147,7 @@ Change = float | str
 """A value of a what-if question: a number, or one of the categories."""
 
 
-class _WhatIf(_Strict):
+class _WhatIf(Strict):
     changes: dict[str, Change] = Field(
         min_length=1, max_length=50, description="inputs that the subject can change, by name (GET /v1/models marks them)"
     )
@@ -170,7 +172,7 @@ WHAT_IFS: Final[dict[str, type[VehicleWhatIf] | type[EnterpriseWhatIf]]] = {
 """Entity id -> what-if request."""
 
 
-class ReviewRequest(_Strict):
+class ReviewRequest(Strict):
     """A request for human review. No free text: it would carry what nobody needs to keep."""
 
     reference: str = Field(pattern="^[A-Za-z0-9._-]{1,64}$", description="number of the case file that holds the rest")
@@ -182,7 +184,7 @@ class ObjectionRequest(ReviewRequest):
     ground: Ground = Field(description="why")
 
 
-class PortfolioRequest(_Strict):
+class PortfolioRequest(Strict):
     """A request for the score of one row of a portfolio; the caller sends every input by name."""
 
     features: dict[str, Any] = Field(
@@ -219,6 +221,18 @@ def check_features(manifest: Manifest, features: Mapping[str, Any]) -> dict[str,
             details={"errors": errors},
         )
     return {name: value if isinstance(value, str) or value is None else float(value) for name, value in features.items()}
+
+
+def field_parts(loc: Sequence[int | str]) -> list[str]:
+    """Return the path of a validation error as parts of bounded length."""
+    return [str(part)[:64] for part in loc if part not in _UNION_TAGS]
+
+
+def field_problem(error: Mapping[str, Any], path: str) -> dict[str, str]:
+    """Return what a validation error says about the field at a path, without what was sent."""
+    if error["type"] == "missing":
+        return {"field": path, "problem": "is missing", "met": "nothing"}
+    return {"field": path, "problem": str(error["msg"]), "met": json_type(error.get("input"))}
 
 
 def json_type(value: object) -> str:

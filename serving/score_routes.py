@@ -13,15 +13,14 @@ from serving.answer_schema import ScoreAnswer
 from serving.authorised import Door, IdempotencyHeader, ScenarioHeader
 from serving.desk import Reply, ScoringDesk
 from serving.documents import POST_PROBLEMS, problem_responses
-from serving.encode import encoded
 from serving.idempotency import REPLAYED
+from serving.json_response import JSON, json_response
 from serving.metrics import Metrics
 from serving.past_schema import WhatIfOut
 from serving.schemas import REQUESTS, WHAT_IFS, PortfolioRequest, ScoreRequest, WhatIfRequest
 from serving.what_if import check_changes, compared
 
 NAME: Final = "^[a-z0-9_-]{1,64}$"
-JSON: Final = "application/json"
 
 
 def score_router(desk: ScoringDesk, door: Door, metrics: Metrics) -> APIRouter:
@@ -40,8 +39,15 @@ def score_router(desk: ScoringDesk, door: Door, metrics: Metrics) -> APIRouter:
             responses={200: {"model": WhatIfOut}, **problem_responses(POST_PROBLEMS)},
         )
     _add_portfolio(router, desk, door, metrics)
-    _add_unknown_product(router)
+    for path in ("scores", "what-if"):
+        router.add_api_route(f"/v1/{{product}}/{path}", unknown_product, methods=["POST"], include_in_schema=False)
     return router
+
+
+def unknown_product(product: str) -> None:
+    """Refuse a path of no declared product; raises `NotFound`."""
+    # A segment of the path may be anything; only what looks like a name is repeated.
+    product_named(product if product.isascii() and product.isidentifier() and len(product) <= 64 else "of this name")
 
 
 def replied(reply: Reply, metrics: Metrics) -> Response:
@@ -73,15 +79,12 @@ def _score(desk: ScoringDesk, door: Door, metrics: Metrics, product: ScoreProduc
 def _what_if(desk: ScoringDesk, door: Door, product: ScoreProduct) -> Callable[..., Response]:
     def what_if(body: WhatIfRequest, request: Request, scenario: ScenarioHeader = None) -> Response:
         asked = door.asked(request, product.id, "what_if", scenario=scenario)
-        assert asked.grant is not None, "a request through the door has a grant"
         model = desk.live.current.product(product.id)
-        changes = check_changes(model, body.changes, asked.grant.resources)
+        changes = check_changes(model, body.changes, asked.resources)
         entity_id = desk.source.resolve(ENTITIES[product.entity], body.entity.key)
         inputs = desk.read(model, product.id, entity_id, asked)
         current = desk.score_known(model, inputs, asked, kind="what_if")
-        return Response(
-            encoded(compared(model, inputs, current, changes, product=product, detail=asked.grant.detail)), media_type=JSON
-        )
+        return json_response(compared(model, inputs, current, changes, product=product, detail=asked.detail))
 
     return _with_body(what_if, WHAT_IFS[product.entity])
 
@@ -107,11 +110,3 @@ def _add_portfolio(router: APIRouter, desk: ScoringDesk, door: Door, metrics: Me
         desk.live.current.portfolio(name)
         asked = door.asked(request, name, "score", scenario=scenario, key=key)
         return replied(desk.score_portfolio(name, body.features, body.exposure, asked), metrics)
-
-
-def _add_unknown_product(router: APIRouter) -> None:
-    @router.post("/v1/{product}/scores", include_in_schema=False)
-    @router.post("/v1/{product}/what-if", include_in_schema=False)
-    def unknown_product(product: str) -> None:
-        # A segment of the path may be anything; only what looks like a name is repeated.
-        product_named(product if product.isascii() and product.isidentifier() and len(product) <= 64 else "of this name")

@@ -60,11 +60,7 @@ class Transport:
         self, url: str, *, timeout_s: float, key: str | None = None, scenario: str | None = None, attempts: int = ATTEMPTS
     ) -> None:
         self._url, self._attempts = url.rstrip("/"), attempts
-        named = {"Authorization": f"Bearer {key}"} if key else {}
-        if scenario:
-            named["X-Scenario"] = scenario
-        # An address on this machine must not go through a proxy that the environment names.
-        self._http = httpx.Client(base_url=self._url, timeout=timeout_s, trust_env=False, headers=named)
+        self._http = http_client(self._url, timeout_s=timeout_s, key=key, scenario=scenario)
 
     def call(
         self, method: str, path: str, *, body: Any = None, query: Mapping[str, Any] | None = None,
@@ -86,7 +82,7 @@ class Transport:
         if once:
             sent.setdefault("Idempotency-Key", uuid.uuid4().hex)
         repeatable = method in ("GET", "DELETE") or once
-        answer = self._repeated(method, path, body, query, sent) if repeatable else self._send(method, path, body, query, sent)
+        answer = self._sent(self._attempts if repeatable else 1, method, path, json=body, params=query, headers=sent)
         try:
             document = answer.json() if answer.content else {}
         except ValueError as error:
@@ -114,39 +110,25 @@ class Transport:
     ) -> None:
         self.close()
 
-    def _repeated(self, method: str, path: str, body: Any, query: Any, headers: Mapping[str, str]) -> httpx.Response:
+    def _sent(self, attempts: int, method: str, path: str, **parts: Any) -> httpx.Response:
         retrying = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(self._attempts), wait=_pause,
-            retry=tenacity.retry_if_exception_type(_Again), reraise=True,
+            stop=tenacity.stop_after_attempt(attempts), wait=_pause, retry=tenacity.retry_if_exception_type(_Again), reraise=True
         )
         try:
-            return retrying(self._once_more, method, path, body, query, headers)
+            return retrying(self._once, method, path, **parts)
         except _Again as again:
             if again.answer is None:
-                raise self._nobody(again) from again.__cause__
+                raise no_answer(again.__cause__, self._url) from again.__cause__
             return again.answer
 
-    def _once_more(self, method: str, path: str, body: Any, query: Any, headers: Mapping[str, str]) -> httpx.Response:
+    def _once(self, method: str, path: str, **parts: Any) -> httpx.Response:
         try:
-            answer = self._http.request(method, path, json=body, params=query, headers=dict(headers))
+            answer = self._http.request(method, path, **parts)
         except httpx.HTTPError as error:
             raise _Again(None) from error
         if answer.status_code in _AGAIN:
             raise _Again(answer)
         return answer
-
-    def _send(self, method: str, path: str, body: Any, query: Any, headers: Mapping[str, str]) -> httpx.Response:
-        try:
-            return self._http.request(method, path, json=body, params=query, headers=dict(headers))
-        except httpx.HTTPError as error:
-            raise self._nobody(error) from error
-
-    def _nobody(self, error: BaseException) -> ServiceUnavailable:
-        met = error.__cause__ or error
-        return ServiceUnavailable(
-            f"no answer from the service ({type(met).__name__})", where=self._url,
-            remedy="Start it with `roadrisk serve`, or name another address with --url.",
-        )
 
 
 class _Again(Exception):
@@ -163,6 +145,23 @@ def _pause(state: tenacity.RetryCallState) -> float:
     if asked.isdigit():
         return min(float(asked), LONGEST_PAUSE_S)
     return tenacity.wait_random_exponential(multiplier=0.1, max=LONGEST_PAUSE_S)(state)
+
+
+def http_client(url: str, *, timeout_s: float, key: str | None = None, scenario: str | None = None) -> httpx.Client:
+    """Return an HTTP client that names key and scenario with every call."""
+    named = {"Authorization": f"Bearer {key}"} if key else {}
+    if scenario:
+        named["X-Scenario"] = scenario
+    # An address on this machine must not go through a proxy that the environment names.
+    return httpx.Client(base_url=url, timeout=timeout_s, trust_env=False, headers=named)
+
+
+def no_answer(met: BaseException | None, url: str) -> ServiceUnavailable:
+    """Return the error of a service that does not answer."""
+    return ServiceUnavailable(
+        f"no answer from the service ({type(met).__name__})", where=url,
+        remedy="Start it with `roadrisk serve`, or name another address with --url.",
+    )
 
 
 def error_of(document: Mapping[str, Any], status: int) -> RoadRiskError:

@@ -7,7 +7,7 @@ many rows goes around the messages: `features.pit.loading` and `features.online`
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -24,12 +24,10 @@ from feast.types import Float64, String  # noqa: TID253
 
 from features.packed import PACKED_TYPE
 from features.packed.keys import text_keys
-from features.packed.layout import DIGEST, STAMP, Kind, Layout
+from features.packed.layout import DIGEST, EPOCH, MICROSECOND, STAMP, Kind, Layout
 from features.packed.rows import PackedRows, open_rows
 from registry.errors import InvalidRequest
 
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 _KINDS: Final[dict[Any, Kind]] = {Float64: "float", String: "text"}
 
 
@@ -107,7 +105,7 @@ class PackedOnlineStore(OnlineStore):  # type: ignore[misc] # Feast has no types
                 name: _message(value, layout.kinds[name])
                 for name, value in zip(layout.names, values, strict=True) if names is None or name in names
             }
-            answers.append((EPOCH + event * _MICROSECOND, told))
+            answers.append((EPOCH + event * MICROSECOND, told))
         return answers
 
     def update(
@@ -212,7 +210,7 @@ def _message(value: Any, kind: Kind) -> Any:
 
 def _micros(at: datetime) -> int:
     # Feast takes a naive time for one in UTC.
-    return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - EPOCH) // _MICROSECOND
+    return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - EPOCH) // MICROSECOND
 
 
 def _instants(column: Any) -> Any:

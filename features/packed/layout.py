@@ -20,6 +20,7 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -38,6 +39,8 @@ STAMP: Final = slice(4, 28)
 DIGEST: Final = slice(4, 12)
 """Where a row tells its layout."""
 CREATED: Final = slice(20, 28)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND: Final = timedelta(microseconds=1)
 CHECKED: Final = 4
 """Bytes of the checksum."""
 _DIGEST_BYTES: Final = 8

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from registry.errors import InvalidRequest, ServiceUnavailable
+from registry.errors import InvalidRequest
 from registry.output import emit
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ TYPES: Final[Mapping[str, str]] = {
 }
 SEND_S: Final = 120.0
 PAUSE_S: Final = 0.5
-ENDED: Final = ("done", "failed", "cancelled")
 
 
 @click.command()
@@ -69,15 +68,13 @@ def _media(file: Path, charset: str) -> str:
 
 
 def _http(url: str | None) -> httpx.Client:
-    import httpx
-
     from registry.settings import Settings
-    from serving.client import key_of
+    from serving.client import key_of, url_of
+    from serving.transport import http_client
 
     settings = Settings()
-    headers = {"Authorization": f"Bearer {key_of(settings)}"} | ({"X-Scenario": settings.scenario} if settings.scenario else {})
-    return httpx.Client(
-        base_url=url or f"http://{settings.host}:{settings.port}", headers=headers, timeout=SEND_S, trust_env=False
+    return http_client(
+        url or url_of(settings), timeout_s=SEND_S, key=key_of(settings), scenario=settings.scenario or None
     )
 
 
@@ -90,6 +87,7 @@ def _sent(http: httpx.Client, product: str, file: Path, media: str) -> dict[str,
 
 def _waited(http: httpx.Client, status: dict[str, Any]) -> dict[str, Any]:
     from registry.output import progress
+    from serving.batches.folder import ENDED
 
     path = status["links"]["self"]
     with progress(f"batch {status['product']}") as report:
@@ -117,13 +115,12 @@ def _kept(http: httpx.Client, status: Mapping[str, Any], form: str, out: Path) -
 def _answer(http: httpx.Client, method: str, path: str, **options: Any) -> dict[str, Any]:
     import httpx
 
+    from serving.transport import no_answer
+
     try:
         answer = http.request(method, path, **options)
     except httpx.HTTPError as error:
-        raise ServiceUnavailable(
-            f"no answer from the service ({type(error).__name__})", where=str(http.base_url),
-            remedy="Start it with `roadrisk serve`, or name another address with --url.",
-        ) from error
+        raise no_answer(error, str(http.base_url)) from error
     _check(answer)
     return dict(answer.json())
 

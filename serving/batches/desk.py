@@ -17,7 +17,7 @@ import orjson
 from registry.decisions import AlreadyAnswered, Beside, StoredAnswer
 from registry.errors import Conflict, ServiceUnavailable
 from serving.asked import Asked
-from serving.batches.folder import KEPT, BatchFolder, BatchFolders, unpacked_lines
+from serving.batches.folder import ENDED, KEPT, BatchFolder, BatchFolders, unpacked_lines
 from serving.batches.formats import chunks_of, unpacked
 from serving.batches.intake import stage, taken
 from serving.batches.results import problem_lines
@@ -34,7 +34,6 @@ SYNC_BYTES: Final = 128 * 1024
 """A longer body is not looked at for that."""
 INTAKES: Final = 2
 """Batches that one process reads at the same time, because each is held in memory."""
-ENDED: Final = ("done", "failed", "cancelled")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +69,8 @@ class BatchDesk:
     start: Callable[[], None]
     _places: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(INTAKES))
 
-    def submit(self, product_id: str, body: Body, caller: Caller, asked: Asked, *, wait: bool) -> tuple[int, Reply]:
-        """Return status 200 and the result lines of a small batch, or 202 and what says where a larger one is.
+    def submit(self, product_id: str, body: Body, caller: Caller, asked: Asked, *, wait: bool) -> Reply:
+        """Return the result lines of a small batch with status 200, or with 202 what says where a larger one is.
 
         Parameters
         ----------
@@ -87,17 +86,17 @@ class BatchDesk:
         """
         earlier = self.desk.earlier(asked)
         if earlier is not None:
-            return (202 if earlier.body.startswith(b'{"id"') else 200), earlier
+            return earlier
         self.desk.live.current.product(product_id)
         with self._place():
             if wait and len(body.content) <= SYNC_BYTES:
                 first = next(body.chunks())
                 if len(first) <= SYNC_ROWS:
-                    return 200, self._at_once(product_id, first, asked)
+                    return self._at_once(product_id, first, asked)
             folder = stage(self.desk, self.folders, product_id, body.chunks(), caller, asked)
         reply = self._remember(folder, asked)
         self.start()
-        return 202, reply
+        return reply
 
     def status(self, folder: BatchFolder) -> dict[str, Any]:
         """Return how far a batch is; where something is left to do, somebody is sent to do it."""
@@ -153,7 +152,7 @@ class BatchDesk:
                 answer_of=lambda lines: self._answer(_ndjson(lines), 200, asked),
             )
         except AlreadyAnswered as met:
-            return Reply({}, met.stored.body, replayed=True)
+            return Reply.again(met.stored)
         return Reply({}, _ndjson(lines))
 
     def _remember(self, folder: BatchFolder, asked: Asked) -> Reply:
@@ -167,16 +166,11 @@ class BatchDesk:
             if answer is not None:
                 self.desk.decisions.keep(Beside(answer=answer), at=answer.at)
         except AlreadyAnswered as met:
-            return Reply({}, met.stored.body, replayed=True)
-        return Reply({}, body)
+            return Reply.again(met.stored)
+        return Reply({}, body, 202)
 
     def _answer(self, body: bytes, status: int, asked: Asked) -> StoredAnswer | None:
-        if asked.key is None:
-            return None
-        return StoredAnswer(
-            consumer=asked.key.consumer, key_hash=asked.key.key_hash, body_hash=asked.key.body_hash, score_id=None,
-            status=status, body=body, at=self.desk.clock(),
-        )
+        return None if asked.key is None else asked.key.stored(body, status=status, at=self.desk.clock())
 
     @contextmanager
     def _place(self) -> Iterator[None]:

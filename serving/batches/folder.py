@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from registry.access.parties import Caller
 
 Status = Literal["received", "running", "done", "failed", "cancelled"]
+ENDED: Final[frozenset[Status]] = frozenset(("done", "failed", "cancelled"))
+"""Nothing more is done for a batch of one of these."""
 KEPT: Final = timedelta(hours=72)
 """How long a batch is kept after it came in. Its decisions stay in the ledger. [A]"""
 _ID: Final = re.compile(r"[0-9a-f]{32}")
@@ -121,11 +123,6 @@ class BatchFolder:
         """The problem that ended it, None where none did."""
         found: dict[str, Any] | None = self._read("failed.json")
         return found
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will be done for it."""
-        return self.progress().status in ("done", "failed", "cancelled")
 
     def parts(self) -> dict[int, Path]:
         """Return the committed parts by chunk."""
@@ -247,10 +244,11 @@ class BatchFolders:
         found = []
         for folder in self.all():
             try:
-                if not folder.ended:
-                    found.append((len(folder.parts()), folder))
+                progress = folder.progress()
             except NotFound:
                 continue
+            if progress.status not in ENDED:
+                found.append((progress.parts, folder))
         return [folder for _, folder in sorted(found, key=lambda one: one[0])]
 
     def staging(self) -> BatchFolder:

@@ -20,7 +20,7 @@ from serving.batches.folder import BatchFolder, BatchFolders, Header
 from serving.batches.formats import Row
 from serving.desk import ScoringDesk
 from serving.problems import Problem, invalid_fields, problem_of
-from serving.schemas import REQUESTS, UNION_TAGS, json_type
+from serving.schemas import REQUESTS, field_parts, field_problem, json_type
 
 if TYPE_CHECKING:
     from registry.access.parties import Caller
@@ -133,15 +133,11 @@ def _good_ref(ref: object) -> bool:
 
 
 def _field(error: dict[str, Any]) -> dict[str, str]:
-    path = ".".join(str(part)[:64] for part in error["loc"] if part not in UNION_TAGS)
+    path = ".".join(field_parts(error["loc"]))
     if error["type"] == "extra_forbidden":
         # The name is the caller's; a batch is kept, so it is not repeated.
         path = path.rpartition(".")[0] or "row"
-    missing = error["type"] == "missing"
-    return {
-        "field": path, "problem": "is missing" if missing else str(error["msg"]),
-        "met": "nothing" if missing else json_type(error.get("input")),
-    }
+    return field_problem(error, path)
 
 
 def _schema() -> Any:

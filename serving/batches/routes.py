@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
+import orjson
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from registry.products import PRODUCTS, product_named
+from registry.products import PRODUCTS
+from serving.answer_schema import Closed
 from serving.authorised import Door, IdempotencyHeader, ScenarioHeader
 from serving.batches.body import batch_body
 from serving.batches.desk import SYNC_ROWS, BatchDesk, Body
@@ -17,10 +19,10 @@ from serving.batches.folder import BatchFolder, Status
 from serving.batches.formats import ARROW, CSV, MAX_BODY_BYTES, MOST_ROWS, NDJSON, PARQUET
 from serving.batches.results import MEDIA, Format, as_file, chosen_format
 from serving.documents import GET_PROBLEMS, POST_PROBLEMS, problem_responses
-from serving.encode import encoded
 from serving.idempotency import REPLAYED
+from serving.json_response import JSON, json_response
+from serving.score_routes import unknown_product
 
-JSON: Final = "application/json"
 BatchId = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="id of a batch")]
 FormatQuery = Annotated[Format, Query(alias="format", description="form of the file")]
 DESCRIPTION: Final = (
@@ -41,11 +43,7 @@ _BODY: Final = {
 }
 
 
-class _Closed(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class BatchLinks(_Closed):
+class BatchLinks(Closed):
     """Where to ask further."""
 
     self: str
@@ -53,7 +51,7 @@ class BatchLinks(_Closed):
     problems: str | None = None
 
 
-class BatchTaken(_Closed):
+class BatchTaken(Closed):
     """A batch that was taken in."""
 
     id: str
@@ -78,7 +76,7 @@ class BatchOut(BatchTaken):
     problem: dict[str, Any] | None = Field(description="why it failed")
 
 
-class BatchesOut(_Closed):
+class BatchesOut(Closed):
     """The caller's batches, newest first."""
 
     batches: list[BatchOut]
@@ -89,7 +87,7 @@ def batch_router(batches: BatchDesk, door: Door) -> APIRouter:
     router = APIRouter(tags=["batches"])
     for product in PRODUCTS.values():
         _add_submit(router, batches, door, product.id)
-    _add_unknown_product(router)
+    router.add_api_route("/v1/{product}/batches", unknown_product, methods=["POST"], include_in_schema=False)
     _add_status(router, batches, door)
     _add_results(router, batches, door)
     return router
@@ -112,30 +110,24 @@ def _add_submit(router: APIRouter, batches: BatchDesk, door: Door, product: str)
         asked = door.asked(request, product, "batch", scenario=scenario, key=key)
         form = chosen_format(accept)
         wait = "respond-async" not in (prefer or "").lower()
-        status, reply = batches.submit(product, body, door.caller(request), asked, wait=wait)
+        reply = batches.submit(product, body, door.caller(request), asked, wait=wait)
         headers = {REPLAYED: "true"} if reply.replayed else {}
-        if status == 202:
-            headers["Location"] = f"/v1/batches/{reply.body[7:39].decode()}"
+        if reply.status == 202:
+            headers["Location"] = orjson.loads(reply.body)["links"]["self"]
             return Response(reply.body, 202, media_type=JSON, headers=headers)
         return Response(b"".join(as_file([reply.body], form)), media_type=MEDIA[form], headers=headers)
-
-
-def _add_unknown_product(router: APIRouter) -> None:
-    @router.post("/v1/{product}/batches", include_in_schema=False)
-    def unknown_product(product: str) -> None:
-        product_named(product if product.isascii() and product.isidentifier() and len(product) <= 64 else "of this name")
 
 
 def _add_status(router: APIRouter, batches: BatchDesk, door: Door) -> None:
     @router.get("/v1/batches", operation_id="list_batches", summary="the caller's batches",
                 responses={200: {"model": BatchesOut}, **problem_responses(GET_PROBLEMS)})
     def own(request: Request) -> Response:
-        return Response(encoded({"batches": batches.own(door.caller(request).consumer)}), media_type=JSON)
+        return json_response({"batches": batches.own(door.caller(request).consumer)})
 
     @router.get("/v1/batches/{batch_id}", operation_id="batch_status", summary="how far a batch is",
                 responses={200: {"model": BatchOut}, **problem_responses((*GET_PROBLEMS, 422))})
     def status(batch_id: BatchId, request: Request) -> Response:
-        return Response(encoded(batches.status(_own(batches, door, request, batch_id))), media_type=JSON)
+        return json_response(batches.status(_own(batches, door, request, batch_id)))
 
     @router.delete("/v1/batches/{batch_id}", operation_id="drop_batch", status_code=204, response_class=Response,
                    summary="cancel a batch, or remove one that has ended", responses=problem_responses((*GET_PROBLEMS, 422)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
@@ -12,14 +12,13 @@ import orjson
 from features.online import OnlineInputs
 from registry.bundle import Manifest
 from registry.decisions import Beside, Decision, StoredAnswer
-from registry.encoding import as_row
 from registry.errors import NotFound, QuotaExceeded, RoadRiskError, UnknownEntity
 from registry.products import product_named
-from serving.answering import DECOMPOSITION, Scored
+from serving.answering import DECOMPOSITION, Scored, decomposition
 from serving.asked import Asked
 from serving.batches.folder import BatchFolder, Header
 from serving.batches.intake import Taken
-from serving.desk import ScoringDesk, counted
+from serving.desk import ScoringDesk, complete, counted
 from serving.detail import reduced
 from serving.live import LiveScorer
 from serving.problems import problem_of
@@ -110,8 +109,7 @@ def answered_before(
     if not decisions:
         return None
     problems = {row.row: row.problem for row in rows if row.problem is not None} | folder.pending(chunk)
-    detail = asked.grant.detail if asked.grant else "exact"
-    answers = {row: reduced(whole_answer(decision, model.manifest), detail) for row, decision in decisions.items()}
+    answers = {row: reduced(whole_answer(decision, model.manifest), asked.detail) for row, decision in decisions.items()}
     return [_line(row, answers, problems) for row in rows]
 
 
@@ -119,18 +117,10 @@ def whole_answer(decision: Decision, manifest: Manifest) -> dict[str, Any]:
     """Return a recorded answer with the decomposition that it was sent with."""
     if decision.base is None:
         return {**decision.answer, DECOMPOSITION: None}
-    lines = [
-        {
-            "feature": feature.name, "zh": feature.zh, "en": feature.en, "value": decision.inputs[feature.name],
-            "unit": feature.unit, "points": decision.contributions[feature.name], "group": feature.group,
-        }
-        for feature in manifest.features
-    ]
-    lines.sort(key=lambda line: -abs(line["points"]))  # type: ignore[arg-type]  # points are floats among mixed values
-    decomposition = {
-        "base": decision.base, "contributions": lines, "clamp": decision.clamp, "total": decision.answer["points"],
-    }
-    return {**decision.answer, DECOMPOSITION: decomposition}
+    contributions = [decision.contributions[name] for name in manifest.feature_names]
+    return {**decision.answer, DECOMPOSITION: decomposition(
+        manifest, contributions, decision.inputs, base=decision.base, clamp=decision.clamp, total=decision.answer["points"]
+    )}
 
 
 def staged_rows(folder: BatchFolder, chunk: int) -> list[Taken]:
@@ -145,23 +135,21 @@ def _scored(
     desk: ScoringDesk, model: LiveScorer, rows: Sequence[Taken], asked: Asked, seed: str, problems: Problems
 ) -> list[Made]:
     product = product_named(model.manifest.product)
-    grant, instance = asked.grant, asked.batch or ""
+    instance = asked.batch or ""
     known = [row for row in rows if row.entity_id is not None]
-    read = desk.source.read_many(
-        product.id, [str(row.entity_id) for row in known], resources=grant.resources if grant else None
-    )
+    read = desk.source.read_many(product.id, [str(row.entity_id) for row in known], resources=asked.resources)
     good: list[tuple[Taken, OnlineInputs]] = []
     for row, inputs in zip(known, read, strict=True):
         if isinstance(inputs, RoadRiskError):
             problems[row.row] = problem_of(inputs).document(instance)
-        elif grant is not None and not grant.may_ask_about((inputs.entity_id, *inputs.related.values())):
+        elif not asked.may_ask_about((inputs.entity_id, *inputs.related.values())):
             problems[row.row] = problem_of(UnknownEntity("no entity with this key")).document(instance)
         else:
-            good.append((row, inputs))
+            good.append((row, complete(model, inputs)))
     inputs_of = [inputs for _, inputs in good]
     scored = score_many(model, inputs_of, product=product, score_ids=[score_id_of(seed, row.row) for row, _ in good])
     return [
-        Made(row.row, answer, desk.decision_of(model, replace(inputs, values=as_row(inputs.values)), answer, asked))
+        Made(row.row, answer, desk.decision_of(model, inputs, answer, asked))
         for (row, inputs), answer in zip(good, scored, strict=True)
     ]
 
@@ -179,8 +167,7 @@ def _room(details: Mapping[str, Any], asked: int) -> int:
 
 
 def _lines(rows: Sequence[Taken], made: Sequence[Made], problems: Problems, asked: Asked) -> Lines:
-    detail = asked.grant.detail if asked.grant else "exact"
-    answers = {one.row: reduced(one.scored.answer, detail) for one in made}
+    answers = {one.row: reduced(one.scored.answer, asked.detail) for one in made}
     return [_line(row, answers, problems) for row in rows]
 
 

@@ -59,6 +59,16 @@ class Office:
         assert response.status_code == 200, response.text
         return read_lines(response.content)
 
+    def timeless(self, batch_id: str) -> list[dict[str, Any]]:
+        """Return the lines of a result without what two batches of the same rows never share."""
+        lines = self.result(batch_id)
+        for line in lines:
+            if "answer" in line:
+                line["answer"]["score_id"] = ""
+            else:
+                line["problem"]["instance"] = ""
+        return lines
+
 
 class TinyWorker(Worker):
     """A worker whose live models are those of its desk."""
