@@ -146,7 +146,10 @@ class ChainLedger:
         made = [(canonical(payload), instant_text(at), self._keys_of(payload)) for payload, at in rows]
         addition = Addition(made, beside)
         self._queue.submit(addition)
-        entries = [_entry(row) for row in addition.written]
+        entries = [
+            Entry(row[SEQ], at, dict(payload), row[HASH], row[DIGEST])
+            for row, (payload, at) in zip(addition.written, rows, strict=True)
+        ]
         if self._anchors is not None and entries:
             self._anchors.after(entries)
         return entries

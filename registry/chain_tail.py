@@ -12,6 +12,8 @@ from registry.chain_format import START, Head, head_bytes, read_head
 from registry.errors import IntegrityError
 from registry.ledger_store import LedgerStore, Transaction
 
+FIRST_LAG: Final = 2
+"""How many changes there may be before there is a head: one whose head was not written yet, and one of another process."""
 _RESTORE: Final = "Restore ledger and head from the same backup."
 
 
@@ -74,7 +76,8 @@ class Tail:
         return head
 
     def _check_ahead(self, tx: Transaction, last: Head, head: Head) -> None:
-        lag = self._store.head_lag
+        # The first head is synced when it is made, so one that is not there is behind by what any ledger's may be at most.
+        lag = self._store.head_lag if head.seq else min(self._store.head_lag, FIRST_LAG)
         bases = tx.execute(
             f"SELECT DISTINCT base FROM {self._table} WHERE seq > ? LIMIT ?", (head.seq, lag + 1)  # noqa: S608 - checked name
         )

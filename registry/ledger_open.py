@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from registry.settings import Settings
 
 ANCHOR_FOLDER: Final = "anchors"
+HEAD_EVERY: Final = {"decisions": 64}
+"""Ledger -> rows between two syncs of its head, for what is written with every answer (decision 0026). [A]"""
 _FIELD: Final = "k_"
 
 
@@ -84,7 +86,7 @@ def _store(settings: Settings, table: str) -> LedgerStore:
         return PostgresqlStore(settings.ledger_url, table)
     from registry.ledger_sqlite import SqliteStore
 
-    return SqliteStore(settings.ledger_dir / f"{table}.db", table)
+    return SqliteStore(settings.ledger_dir / f"{table}.db", table, head_every=HEAD_EVERY.get(table, 1))
 
 
 def _anchors(settings: Settings, table: str) -> Anchors | None:

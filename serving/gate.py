@@ -14,6 +14,7 @@ from registry.access.usage import check_quota, counts_of
 from registry.errors import RoadRiskError
 from serving.envelope import PROBLEM, request_id_of, send_problem
 from serving.problems import problem_of
+from serving.stages import stage
 
 if TYPE_CHECKING:
     from registry.access.book import AccessBook
@@ -110,7 +111,8 @@ class KeyCheck:
         """Serve one request."""
         if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
             try:
-                scope["state"][CALLER] = self._gate.caller(_headers(scope))
+                with stage("key"):
+                    scope["state"][CALLER] = self._gate.caller(_headers(scope))
             except RoadRiskError as error:
                 scope["state"][PROBLEM] = error.slug
                 await send_problem(send, problem_of(error), request_id_of(scope))

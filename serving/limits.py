@@ -101,7 +101,9 @@ def is_batch(scope: Scope) -> bool:
 
 async def _receive_until(receive: Receive, deadline: float) -> Message:
     try:
-        return await asyncio.wait_for(receive(), max(deadline - time.monotonic(), 0.01))
+        # `wait_for` would make a task for every message, most of which are there already.
+        async with asyncio.timeout(max(deadline - time.monotonic(), 0.01)):
+            return await receive()
     except TimeoutError:
         raise RefusedBody(Problem(
             slug="body-too-slow", title="Body too slow", status=408, headers={"Connection": "close"},

@@ -10,7 +10,7 @@ import time
 from contextvars import ContextVar, Token
 from typing import Final, Literal
 
-Stage = Literal["auth", "resolve", "read", "score", "encode", "record"]
+Stage = Literal["key", "auth", "resolve", "read", "score", "encode", "record"]
 Marks = list[tuple[Stage, float, float]]
 """Stage, start and end by `time.perf_counter`, in the order in which they ended."""
 

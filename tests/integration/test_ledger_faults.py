@@ -141,23 +141,47 @@ with events(sqlite_at(Path(sys.argv[1])), 1) as ledger:
 """
 
 
+NOW_AND_THEN = THREE_ROWS.replace("sqlite_at(Path(sys.argv[1]))", "spared").replace("range(3)", "range(16)").replace(
+    "with events", """
+from registry.ledger_sqlite import SqliteStore
+def spared(table):
+    return SqliteStore(Path(sys.argv[1]) / f"{table}.db", table, head_every=8)
+with events""",
+)
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_a_head_that_is_synced_now_and_then_leaves_every_row_synced(tmp_path: Path) -> None:
+    steps = synced_steps(tmp_path, NOW_AND_THEN)
+    assert len(steps) == 16
+    assert all(any("events.db-wal>" in line for line in step) for step in steps)
+    # One row was there before the first of these: positions 8 and 16 are reached by the seventh and the fifteenth.
+    assert [place for place, step in enumerate(steps) if any("events.head>" in line for line in step)] == [6, 14]
+
+
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 def test_log_and_head_are_synced_before_anything_is_acknowledged(tmp_path: Path) -> None:
     # A kill of the process proves nothing about a loss of power, because what was written stays with the system.
-    trace = tmp_path / "trace"
+    for step in synced_steps(tmp_path, THREE_ROWS):
+        log = next(place for place, line in enumerate(step) if "events.db-wal>" in line)
+        assert any("events.head>" in line for line in step[log:]), step
+
+
+def synced_steps(folder: Path, program: str) -> list[list[str]]:
+    """Return the successful syncs between each request of a program and its acknowledgement."""
+    trace = folder / "trace"
     traced = ["strace", "-f", "-y", "-e", "trace=fsync,fdatasync,write", "-o", str(trace)]
-    command = [*traced, sys.executable, "-c", THREE_ROWS, str(tmp_path)]
+    command = [*traced, sys.executable, "-c", program, str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE_S)
     if "Operation not permitted" in done.stderr:
         pytest.skip("tracing is not permitted here")
     assert done.returncode == 0, done.stderr
     steps = trace.read_text().split('"asked"')[1:]
-    assert len(steps) == 3
-    for step in steps:
-        before, _, _ = step.partition('"acknowledged"')
-        synced = [line for line in before.splitlines() if "sync(" in line and line.endswith("= 0")]
-        log = next(place for place, line in enumerate(synced) if "events.db-wal>" in line)
-        assert any("events.head>" in line for line in synced[log:]), synced
+    assert len(steps) >= 3
+    return [
+        [line for line in step.partition('"acknowledged"')[0].splitlines() if "sync(" in line and line.endswith("= 0")]
+        for step in steps
+    ]
 
 
 def test_a_damaged_file_is_named_and_never_read_as_something_else(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from serving.tracing import Tracer, open_tracer
 from tests.lib.client import AppClient
 from tests.lib.desks import PLATE, tiny_access, tiny_desk
 
-STAGES = ["auth", "resolve", "read", "score", "encode", "record"]
+STAGES = ["key", "auth", "resolve", "read", "score", "encode", "record"]
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 PATH = "/v1/insurance_pricing/scores"
 
@@ -55,7 +55,8 @@ def test_a_refused_request_is_a_span_that_names_the_problem_and_no_path(tmp_path
     kept = InMemorySpanExporter()
     client = client_of(tmp_path, desk, Tracer(SimpleSpanProcessor(kept)))
     assert client.get("/v1/L99000248R0000017").status_code == 404
-    (span,) = kept.get_finished_spans()
+    key, span = kept.get_finished_spans()
+    assert key.name == "key"
     assert span.name == "GET unmatched"
     assert span.attributes["error.type"] == "no-such-path"
     assert "L99000248R0000017" not in span.to_json()

@@ -13,6 +13,7 @@ import pytest
 
 from registry.chain import ChainLedger
 from registry.errors import ConfigurationError, IntegrityError
+from registry.ledger_sqlite import SqliteStore
 
 KEY = bytes(range(32))
 AT = datetime(2026, 7, 4, 8, 0, tzinfo=UTC)
@@ -115,6 +116,36 @@ def test_a_head_that_a_crash_left_behind_is_repaired(tmp_path, rows):
     with ledger_at(tmp_path) as ledger:
         assert ledger.verify().ok
         assert ledger.append({"name": "next"}, at=AT).seq == 4 + rows
+
+
+def sparing(folder: Path, n: int = 0) -> ChainLedger:
+    ledger = ChainLedger(SqliteStore(folder / "x.db", "events", head_every=8), KEY, "events")
+    for i in range(n):
+        ledger.append({"name": f"n{i}"}, at=AT)
+    return ledger
+
+
+@pytest.mark.parametrize(("rows", "holds"), [(1, True), (9, True), (10, False)])
+def test_a_head_that_is_synced_every_eight_rows_may_be_as_far_behind(tmp_path, rows, holds):
+    sparing(tmp_path, 3).close()
+    lagging = (tmp_path / "events.head").read_bytes()
+    sparing(tmp_path, rows).close()
+    (tmp_path / "events.head").write_bytes(lagging)
+    if holds:
+        with sparing(tmp_path) as ledger:
+            assert ledger.append({"name": "next"}, at=AT).seq == 4 + rows
+            assert ledger.verify().ok
+    else:
+        with pytest.raises(IntegrityError, match="head was replaced"):
+            sparing(tmp_path)
+
+
+def test_a_head_that_is_synced_now_and_then_may_not_be_missing(tmp_path):
+    # The first one is synced when it is made, so no loss of power explains that there is none.
+    sparing(tmp_path, 5).close()
+    (tmp_path / "events.head").unlink()
+    with pytest.raises(IntegrityError, match="head was replaced"):
+        sparing(tmp_path)
 
 
 def test_a_head_that_no_crash_leaves_behind_is_refused(tmp_path):
