@@ -21,11 +21,8 @@ import asyncio
 import os
 import re
 import statistics
-import sys
-import tempfile
 import time
 from itertools import cycle, islice
-from pathlib import Path
 from typing import Final
 
 import httpx
@@ -33,8 +30,8 @@ import httpx
 from registry.settings import Settings
 from tests.benches.batch import vins_of
 from tests.lib.homes import key_header
-from tests.lib.open_loop import in_turn, open_loop, posts
-from tests.lib.processes import ROOT, environment_of, free_port, running
+from tests.lib.open_loop import in_turn, open_loop
+from tests.lib.scoring_load import Served, scoring_service
 from tests.lib.stock_assembly import StockAssembly
 
 TITLE: Final = "A scored request"
@@ -54,31 +51,21 @@ FIGURES: Final = {
 }
 HIGHER_IS_BETTER: Final = ("p50_vs_stock", "max_rps_at_p99_250ms")
 PRODUCT: Final = "insurance_pricing"
-WARM, SINGLE, STOCK = 1500, 1000, 60
+SINGLE, STOCK = 1000, 60
 _SUM: Final = re.compile(r'roadrisk_(stage|request)_seconds_(sum|count)\{(?:stage="(\w+)"|[^}]*/scores"[^}]*)\} (\S+)')
 
 
 def run() -> dict[str, float]:
     """Return the figures."""
     settings = Settings()
-    if not (settings.home / "examples.json").is_file():
-        raise SystemExit("request: ROADRISK_HOME holds no demonstration; make one with `roadrisk demo --exit`")
-    vins = vins_of(settings)[:5000]
-    stock_ms = _stock_ms(settings, vins)
     seconds = float(os.environ.get("BENCH_S", "300"))
-    port = free_port()
-    command = [sys.executable, "-m", "registry.cli", "serve", "--port", str(port), "--workers", "2"]
-    with tempfile.TemporaryDirectory() as folder, running(
-        command, environment_of(settings), port, Path(folder) / "serve.log", ROOT
-    ) as url:
-        bodies = [{"entity": {"vin": vin}} for vin in vins]
-        asked = posts(url, f"/v1/{PRODUCT}/scores", key_header(settings), bodies)[:WARM]
-        known = [one for one, (_, status) in zip(asked, asyncio.run(in_turn(url, asked)), strict=True) if status == 200]
-        before = _seconds(url, settings)
-        single = asyncio.run(in_turn(url, list(islice(cycle(known), SINGLE))))
-        spent_us = _means_us(before, _seconds(url, settings))
-        load = asyncio.run(open_loop(url, known, rate=RATE, seconds=seconds))
-        highest = asyncio.run(_highest(url, known, seconds / 10))
+    with scoring_service(settings, PRODUCT, workers=2) as served:
+        before = _seconds(served.url, settings)
+        single = asyncio.run(in_turn(served.url, list(islice(cycle(served.requests), SINGLE))))
+        spent_us = _means_us(before, _seconds(served.url, settings))
+        load = asyncio.run(open_loop(served.url, served.requests, rate=RATE, seconds=seconds))
+        highest = asyncio.run(_highest(served, seconds / 10))
+    stock_ms = _stock_ms(settings)
     ours_ms = 1000 * statistics.median(seconds for seconds, _ in single)
     stages = {f"{name}_us": spent_us.get(name, 0.0) for name in STAGES}
     return {
@@ -89,9 +76,9 @@ def run() -> dict[str, float]:
     }
 
 
-def _stock_ms(settings: Settings, vins: list[str]) -> float:
+def _stock_ms(settings: Settings) -> float:
     stock = StockAssembly(settings, PRODUCT)
-    ids = list(islice(cycle(stock.vehicles(vins[:200])), STOCK + 5))
+    ids = list(islice(cycle(stock.vehicles(vins_of(settings)[:200])), STOCK + 5))
     spent = []
     for one in ids:
         started = time.perf_counter()
@@ -115,10 +102,10 @@ def _means_us(before: dict[tuple[str, str], float], after: dict[tuple[str, str],
     return {name: 1e6 * seconds / grown[name, "count"] for (name, what), seconds in grown.items() if what == "sum"}
 
 
-async def _highest(url: str, requests: list[bytes], seconds: float) -> float:
+async def _highest(served: Served, seconds: float) -> float:
     highest = 0.0
     for rate in STEPS:
-        load = await open_loop(url, requests, rate=rate, seconds=seconds)
+        load = await open_loop(served.url, served.requests, rate=rate, seconds=seconds)
         if load.quantile_ms(0.99) > 250 or load.failed:
             break
         highest = float(rate)
