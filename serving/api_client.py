@@ -33,6 +33,13 @@ class Api(Transport):
         """
         return self.call("POST", "/v1/enterprise_risk/what-if", body=dict(body), headers={"X-Scenario": scenario})
 
+    def recourse_enterprise_risk(self, body: Mapping[str, Any], *, scenario: str | None = None) -> dict[str, Any]:
+        """Road-transport enterprise risk portrait: the fewest changes that would bring the subject into a lower tier.
+
+        `POST /v1/enterprise_risk/recourse`.
+        """
+        return self.call("POST", "/v1/enterprise_risk/recourse", body=dict(body), headers={"X-Scenario": scenario})
+
     def score_insurance_pricing(
         self, body: Mapping[str, Any], *, scenario: str | None = None, idempotency_key: str | None = None
     ) -> dict[str, Any]:
@@ -54,6 +61,13 @@ class Api(Transport):
         `POST /v1/insurance_pricing/what-if`.
         """
         return self.call("POST", "/v1/insurance_pricing/what-if", body=dict(body), headers={"X-Scenario": scenario})
+
+    def recourse_insurance_pricing(self, body: Mapping[str, Any], *, scenario: str | None = None) -> dict[str, Any]:
+        """Road-transport insurance pricing: the fewest changes that would bring the subject into a lower tier.
+
+        `POST /v1/insurance_pricing/recourse`.
+        """
+        return self.call("POST", "/v1/insurance_pricing/recourse", body=dict(body), headers={"X-Scenario": scenario})
 
     def score_maintenance(
         self, body: Mapping[str, Any], *, scenario: str | None = None, idempotency_key: str | None = None
@@ -77,6 +91,13 @@ class Api(Transport):
         """
         return self.call("POST", "/v1/maintenance/what-if", body=dict(body), headers={"X-Scenario": scenario})
 
+    def recourse_maintenance(self, body: Mapping[str, Any], *, scenario: str | None = None) -> dict[str, Any]:
+        """Vehicle maintenance prediction: the fewest changes that would bring the subject into a lower tier.
+
+        `POST /v1/maintenance/recourse`.
+        """
+        return self.call("POST", "/v1/maintenance/recourse", body=dict(body), headers={"X-Scenario": scenario})
+
     def score_driver_fatigue(
         self, body: Mapping[str, Any], *, scenario: str | None = None, idempotency_key: str | None = None
     ) -> dict[str, Any]:
@@ -98,6 +119,13 @@ class Api(Transport):
         `POST /v1/driver_fatigue/what-if`.
         """
         return self.call("POST", "/v1/driver_fatigue/what-if", body=dict(body), headers={"X-Scenario": scenario})
+
+    def recourse_driver_fatigue(self, body: Mapping[str, Any], *, scenario: str | None = None) -> dict[str, Any]:
+        """Driver health and fatigue care: the fewest changes that would bring the subject into a lower tier.
+
+        `POST /v1/driver_fatigue/recourse`.
+        """
+        return self.call("POST", "/v1/driver_fatigue/recourse", body=dict(body), headers={"X-Scenario": scenario})
 
     def score_portfolio(
         self, name: str, body: Mapping[str, Any], *, scenario: str | None = None, idempotency_key: str | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -170,6 +170,31 @@ WHAT_IFS: Final[dict[str, type[VehicleWhatIf] | type[EnterpriseWhatIf]]] = {
     "vehicle": VehicleWhatIf, "enterprise": EnterpriseWhatIf,
 }
 """Entity id -> what-if request."""
+
+
+class _Recourse(Strict):
+    target_tier: Literal["orange", "yellow", "blue"] | None = Field(
+        default=None, description="the tier that is aimed at; without it the one below the current"
+    )
+
+
+class VehicleRecourse(_Recourse):
+    """A question about what would bring one vehicle into a lower tier."""
+
+    entity: VehicleKey = Field(description="the vehicle, by plate or by VIN")
+
+
+class EnterpriseRecourse(_Recourse):
+    """A question about what would bring one enterprise into a lower tier."""
+
+    entity: EnterpriseKey = Field(description="the enterprise, by credit code")
+
+
+RecourseRequest = VehicleRecourse | EnterpriseRecourse
+RECOURSES: Final[dict[str, type[VehicleRecourse] | type[EnterpriseRecourse]]] = {
+    "vehicle": VehicleRecourse, "enterprise": EnterpriseRecourse,
+}
+"""Entity id -> recourse request."""
 
 
 class ReviewRequest(Strict):

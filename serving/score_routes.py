@@ -17,7 +17,17 @@ from serving.idempotency import REPLAYED
 from serving.json_response import JSON, json_response
 from serving.metrics import Metrics
 from serving.past_schema import WhatIfOut
-from serving.schemas import REQUESTS, WHAT_IFS, PortfolioRequest, ScoreRequest, WhatIfRequest
+from serving.recourse import recourse_of
+from serving.recourse_schema import RecourseOut
+from serving.schemas import (
+    RECOURSES,
+    REQUESTS,
+    WHAT_IFS,
+    PortfolioRequest,
+    RecourseRequest,
+    ScoreRequest,
+    WhatIfRequest,
+)
 from serving.what_if import check_changes, compared
 
 NAME: Final = "^[a-z0-9_-]{1,64}$"
@@ -38,8 +48,14 @@ def score_router(desk: ScoringDesk, door: Door, metrics: Metrics) -> APIRouter:
             operation_id=f"what_if_{product.id}",
             responses={200: {"model": WhatIfOut}, **problem_responses(POST_PROBLEMS)},
         )
+        router.add_api_route(
+            f"/v1/{product.id}/recourse", _recourse(desk, door, product), methods=["POST"],
+            summary=f"{product.en}: the fewest changes that would bring the subject into a lower tier",
+            operation_id=f"recourse_{product.id}",
+            responses={200: {"model": RecourseOut}, **problem_responses(POST_PROBLEMS)},
+        )
     _add_portfolio(router, desk, door, metrics)
-    for path in ("scores", "what-if"):
+    for path in ("scores", "what-if", "recourse"):
         router.add_api_route(f"/v1/{{product}}/{path}", unknown_product, methods=["POST"], include_in_schema=False)
     return router
 
@@ -87,6 +103,18 @@ def _what_if(desk: ScoringDesk, door: Door, product: ScoreProduct) -> Callable[.
         return json_response(compared(model, inputs, current, changes, product=product, detail=asked.detail))
 
     return _with_body(what_if, WHAT_IFS[product.entity])
+
+
+def _recourse(desk: ScoringDesk, door: Door, product: ScoreProduct) -> Callable[..., Response]:
+    def recourse(body: RecourseRequest, request: Request, scenario: ScenarioHeader = None) -> Response:
+        asked = door.asked(request, product.id, "what_if", scenario=scenario)
+        model = desk.live.current.product(product.id)
+        entity_id = desk.source.resolve(ENTITIES[product.entity], body.entity.key)
+        inputs = desk.read(model, product.id, entity_id, asked)
+        current = desk.score_known(model, inputs, asked, kind="what_if")
+        return json_response(recourse_of(model, inputs, current, body.target_tier, asked.resources, product=product))
+
+    return _with_body(recourse, RECOURSES[product.entity])
 
 
 def _with_body(endpoint: Callable[..., Response], body: Any) -> Callable[..., Response]:

@@ -21,6 +21,7 @@ from serving.answer_schema import ScoreAnswer
 from serving.app import create_app
 from serving.gate import OPEN_PATHS
 from serving.past_schema import DutiesOut, DutyOut, ExplanationOut, NoticeOut, PastAnswer, ReplayOut, WhatIfOut
+from serving.recourse_schema import RecourseOut
 from tests.lib.bundles import PORTFOLIO, tiny_rows
 from tests.lib.client import AppClient
 from tests.lib.desks import NOW, PLATE, RESOURCES, USCC, tiny_access, tiny_desk
@@ -254,6 +255,35 @@ def test_what_if_moves_only_what_the_subject_can_change(local, desk):
     assert {(e["field"], e["problem"]) for e in refused.json()["errors"]} == {
         (f"changes.{fixed.name}", "is nothing that the subject can change"), ("changes.nothing", "is no input of this model"),
     }
+
+
+def test_recourse_names_changes_that_lower_the_tier_when_they_are_made(local, desk):
+    path = "/v1/insurance_pricing/recourse"
+    answer = local.post(path, json={**ENTITY, "target_tier": "blue"})
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    RecourseOut.model_validate(body, strict=True)
+    assert local.get(f"/v1/scores/{body['score_id']}").status_code == 200
+    assert (body["none_because"] is None) == bool(body["ways"])
+    for way in body["ways"]:
+        changes = {change["feature"]: change["new"] for change in way["changes"]}
+        tried = local.post("/v1/insurance_pricing/what-if", json={**ENTITY, "changes": changes}).json()
+        assert tried["assumed"]["points"] == way["points"] < body["below_points"]
+        assert tried["assumed"]["tier"] == way["tier"]
+    refused = local.post(path, json={**ENTITY, "target_tier": "grey"})
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["field"] == "target_tier"
+
+
+def test_recourse_says_why_there_is_no_way(local, desk):
+    model = desk.live.current.product("insurance_pricing")
+    current = local.post(PRICING, json=ENTITY).json()
+    met = current["tier"]["code"]
+    body = local.post("/v1/insurance_pricing/recourse", json={**ENTITY, "target_tier": "orange"}).json()
+    assert body["below_points"] == model.manifest.cut_points[2]
+    if met != "red":
+        assert body["ways"] == []
+        assert body["none_because"]["en"] == "the points are below that tier's limit already"
 
 
 def test_the_open_inference_protocol_gives_the_scores_of_the_service(local, desk):
