@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
+
+Origin = tuple[str, tuple[str, ...]]
+"""The view of a feature and its resources."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,71 @@ class FeatureAge:
     source: str
 
 
+class Freshness(Mapping[str, FeatureAge]):
+    """Feature name -> how fresh it is, worked out when asked: an answer has a hundred features and often nobody asks.
+
+    Parameters
+    ----------
+    origin
+        Feature name -> (its view, its resources).
+    times
+        View -> instant that its row speaks about; views without a row are left out.
+    sources
+        Age of every resource.
+    """
+
+    def __init__(
+        self, origin: Mapping[str, tuple[str, tuple[str, ...]]], times: Mapping[str, datetime],
+        sources: tuple[SourceAge, ...],
+    ) -> None:
+        self._origin, self._times, self._sources = origin, times, sources
+        self._found: dict[Origin, FeatureAge] = {}
+        self._ages: dict[str, float | None] | None = None
+
+    def __getitem__(self, name: str) -> FeatureAge:
+        return self._of(self._origin[name])
+
+    def alike(self, names: Iterable[str]) -> dict[FeatureAge, list[str]]:
+        """Return every age that some of the features have, with those features, in the order of the names."""
+        asked = tuple(names)
+        alike: dict[FeatureAge, list[str]] = {}
+        for origin, features in _together(asked, tuple(map(self._origin.__getitem__, asked))):
+            alike.setdefault(self._of(origin), []).extend(features)
+        return alike
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._origin
+
+    def _of(self, origin: Origin) -> FeatureAge:
+        found = self._found.get(origin)
+        if found is None:
+            found = self._found[origin] = self._age(*origin)
+        return found
+
+    def _age(self, view: str, resources: tuple[str, ...]) -> FeatureAge:
+        ages = self._ages
+        if ages is None:
+            ages = self._ages = {source.resource: source.age_d for source in self._sources}
+        # A source that was never delivered is older than any other.
+        _, oldest = max((math.inf if (age := ages[resource]) is None else age, resource) for resource in resources)
+        return FeatureAge(self._times.get(view), ages[oldest], oldest)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._origin)
+
+    def __len__(self) -> int:
+        return len(self._origin)
+
+
+@lru_cache(maxsize=256)
+def _together(names: tuple[str, ...], origins: tuple[Origin, ...]) -> tuple[tuple[Origin, tuple[str, ...]], ...]:
+    """Return every origin with the features that have it: a model asks for the same ones each time."""
+    found: dict[Origin, list[str]] = {}
+    for name, origin in zip(names, origins, strict=True):
+        found.setdefault(origin, []).append(name)
+    return tuple((origin, tuple(features)) for origin, features in found.items())
+
+
 @dataclass(frozen=True)
 class OnlineInputs:
     """What is known about one entity at the snapshot's cut-off.
@@ -84,47 +154,4 @@ class OnlineInputs:
     as_of: datetime
     sources: tuple[SourceAge, ...]
     exposure: float | None
-    freshness: Mapping[str, FeatureAge] = field(default_factory=dict)
-
-
-class Freshness(Mapping[str, FeatureAge]):
-    """Feature name -> how fresh it is, worked out when asked: an answer has a hundred features and often nobody asks.
-
-    Parameters
-    ----------
-    origin
-        Feature name -> (its view, its resources).
-    times
-        View -> instant that its row speaks about; views without a row are left out.
-    sources
-        Age of every resource.
-    """
-
-    def __init__(
-        self, origin: Mapping[str, tuple[str, tuple[str, ...]]], times: Mapping[str, datetime],
-        sources: tuple[SourceAge, ...],
-    ) -> None:
-        self._origin, self._times, self._sources = origin, times, sources
-        self._found: dict[tuple[str, tuple[str, ...]], FeatureAge] = {}
-
-    def __getitem__(self, name: str) -> FeatureAge:
-        origin = self._origin[name]
-        found = self._found.get(origin)
-        if found is None:
-            found = self._found[origin] = self._age(*origin)
-        return found
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._origin
-
-    def _age(self, view: str, resources: tuple[str, ...]) -> FeatureAge:
-        ages = {source.resource: source.age_d for source in self._sources}
-        # A source that was never delivered is older than any other.
-        _, oldest = max((float("inf") if ages[resource] is None else ages[resource], resource) for resource in resources)
-        return FeatureAge(self._times.get(view), ages[oldest], oldest)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._origin)
-
-    def __len__(self) -> int:
-        return len(self._origin)
+    freshness: Freshness = field(default_factory=lambda: Freshness({}, {}, ()))

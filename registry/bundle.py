@@ -32,6 +32,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from registry.errors import BundleRefused
 from registry.feature_spec import Feature
+from registry.partition import Partition
 from registry.scale import ScoreScale
 
 FORMAT: Final = "roadrisk-bundle/1"
@@ -237,10 +238,31 @@ class Manifest(_Strict):
         """Feature names in the order of the matrix."""
         return tuple(feature.name for feature in self.features)
 
+    @cached_property
+    def may_be_unknown(self) -> tuple[str, ...]:
+        """Names of the inputs of which null says that they are not known."""
+        return tuple(feature.name for feature in self.features if feature.null_rule != "zero")
+
+    @cached_property
+    def required(self) -> tuple[ManifestFeature, ...]:
+        """The inputs without which there is no score."""
+        return tuple(feature for feature in self.features if feature.null_rule == "required")
+
+    @cached_property
+    def groups(self) -> Partition:
+        """The inputs by feature group."""
+        return Partition.of(feature.group for feature in self.features)
+
+    @cached_property
+    def reason_codes(self) -> Partition:
+        """The inputs by reason code."""
+        return Partition.of(feature.reason_code for feature in self.features)
+
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a copy, whose names are those of its own features."""
+        """Return a copy; what is derived from its features is of its own features."""
         copied = super().model_copy(update=update, deep=deep)
-        copied.__dict__.pop("feature_names", None)
+        for name in ("feature_names", "may_be_unknown", "required", "groups", "reason_codes"):
+            copied.__dict__.pop(name, None)
         return copied
 
 

@@ -85,6 +85,7 @@ class Scorer:
             engine=self.manifest.explained_by, threads=threads,
         )
         self._encoder = Encoder(self.manifest.features)
+        self._weights = np.array([component.weight for component in self.manifest.components])
         self._check_golden()
 
     def encode(self, rows: Sequence[Mapping[str, Value]]) -> tuple[Matrix, list[list[str]]]:
@@ -109,7 +110,8 @@ class Scorer:
 
     def margin(self, matrix: Matrix) -> Matrix:
         """Return (n,) margins of the score."""
-        return self.component_margins(matrix) @ self._weights()
+        margins: Matrix = self.component_margins(matrix) @ self._weights
+        return margins
 
     def points(self, matrix: Matrix) -> Matrix:
         """Return (n,) clamped points."""
@@ -144,16 +146,12 @@ class Scorer:
             parts.append(values * component.slope)
             bases.append(expected * component.slope + component.intercept)
         component_base, component_parts = np.array(bases), np.stack(parts, axis=1)
-        weights = self._weights()
-        base = scale.points(float(component_base @ weights))
-        contributions = np.einsum("nkp,k->np", component_parts, weights) * scale.slope
+        base = scale.points(float(component_base @ self._weights))
+        contributions = np.einsum("nkp,k->np", component_parts, self._weights) * scale.slope
         unclamped = base + contributions.sum(axis=1)
         clamp = np.array([scale.clamp(p) for p in unclamped.tolist()])
         margin = np.array([scale.margin(p) for p in unclamped.tolist()])
         return Explanation(base, contributions, clamp, unclamped + clamp, margin, component_base, component_parts)
-
-    def _weights(self) -> Matrix:
-        return np.array([component.weight for component in self.manifest.components])
 
     def _check_golden(self) -> None:
         golden = self.bundle.golden

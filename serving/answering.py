@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from features.online import FeatureAge, OnlineInputs, SourceAge
+from features.online import OnlineInputs, SourceAge
+from features.online_inputs import Freshness
 from registry.answers import answer_of
 from registry.bundle import Manifest
 from registry.decisions import as_encoded
@@ -18,7 +19,7 @@ from registry.products import PRODUCTS, ScoreProduct
 from registry.scale import TIERS, Tier
 from registry.scorer import Explanation, Scorer
 from serving.factors import RULE, factor_table, line_tables
-from serving.no_score import known_inputs, no_score_of, source_names
+from serving.no_score import no_score_of, source_names, unknown_inputs
 from serving.reasons import reasons_of
 
 DECOMPOSITION: Final = "decomposition"
@@ -222,19 +223,18 @@ def _tier(code: Tier) -> dict[str, str]:
 
 
 def _groups(manifest: Manifest, contributions: Sequence[float]) -> list[dict[str, Any]]:
-    totals: dict[str, float] = {}
-    for feature, points in zip(manifest.features, contributions, strict=True):
-        totals[feature.group] = totals.get(feature.group, 0.0) + points
+    totals = zip(manifest.groups.names, manifest.groups.sums(contributions), strict=True)
     return [
-        {"group": name, "zh": GROUPS[name][0], "en": GROUPS[name][1], "points": totals[name]}
-        for name in sorted(totals, key=lambda name: -abs(totals[name]))
+        {"group": name, "zh": GROUPS[name][0], "en": GROUPS[name][1], "points": points}
+        for name, points in sorted(totals, key=lambda total: -abs(total[1]))
     ]
 
 
 def _provenance(
     scorer: Scorer, version: str, inputs: OnlineInputs, values: Mapping[str, Value], product: ScoreProduct | None
 ) -> dict[str, Any]:
-    present, total = len(known_inputs(scorer.manifest, values)), len(values)
+    total = len(values)
+    present = total - len(unknown_inputs(scorer.manifest, values))
     return {
         "as_of": inputs.as_of.isoformat(),
         "sources": list(_sources(inputs.sources)),
@@ -266,23 +266,13 @@ def _source(age: SourceAge) -> dict[str, Any]:
     }
 
 
-def _fresh(names: Iterable[str], freshness: Mapping[str, FeatureAge]) -> list[dict[str, Any]]:
-    if not freshness:
-        return []
-    # Features of one view and the same sources share an object; told apart by it, an age is hashed once and not per feature.
-    shared: dict[int, tuple[FeatureAge, list[str]]] = {}
-    for name in names:
-        age = freshness[name]
-        shared.setdefault(id(age), (age, []))[1].append(name)
-    alike: dict[FeatureAge, list[str]] = {}
-    for age, features in shared.values():
-        alike.setdefault(age, []).extend(features)
+def _fresh(names: Iterable[str], freshness: Freshness) -> list[dict[str, Any]]:
     return [
         {
             "features": features, "event_timestamp": age.event_timestamp.isoformat() if age.event_timestamp else None,
             "age_d": age.age_d, "source": age.source,
         }
-        for age, features in alike.items()
+        for age, features in (freshness.alike(names).items() if freshness else ())
     ]
 
 

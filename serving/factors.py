@@ -65,12 +65,9 @@ def _table(
     manifest: Manifest, explanation: Explanation, row: int, names: tuple[str, str], mean: float
 ) -> list[dict[str, Any]]:
     positions = [[component.name for component in manifest.components].index(name) for name in names]
-    logs: dict[str, list[float]] = {}
-    parts = [explanation.component_contributions[row, k].tolist() for k in positions]
-    for feature, frequency, severity in zip(manifest.features, *parts, strict=True):
-        group = logs.setdefault(feature.group, [0.0, 0.0])
-        group[0] += frequency
-        group[1] += severity
+    groups = manifest.groups
+    parts = [groups.sums(explanation.component_contributions[row, k]) for k in positions]
+    logs = dict(zip(groups.names, zip(*parts, strict=True), strict=True))
     base = [float(explanation.component_base[k]) for k in positions]
     base_log = sum(base) - math.log(mean)
     scale = mean * logarithmic_mean_to_one(base_log + sum(map(sum, logs.values())))
@@ -87,9 +84,8 @@ def logarithmic_mean_to_one(log_ratio: float) -> float:
 
 
 def _line(group: tuple[str, str, str], logs: Sequence[float], log_factor: float, scale: float) -> dict[str, Any]:
-    line: dict[str, Any] = dict(zip(("group", "zh", "en"), group, strict=True))
-    frequency, severity = map(math.exp, logs)
-    return line | {
-        "factor": math.exp(log_factor), "frequency_factor": frequency, "severity_factor": severity,
-        "amount": scale * log_factor,
+    (name, zh, en), (frequency, severity) = group, logs
+    return {
+        "group": name, "zh": zh, "en": en, "factor": math.exp(log_factor), "frequency_factor": math.exp(frequency),
+        "severity_factor": math.exp(severity), "amount": scale * log_factor,
     }

@@ -32,9 +32,9 @@ def no_score_of(
     }
 
 
-def known_inputs(manifest: Manifest, values: Mapping[str, float | str | None]) -> set[str]:
-    """Return the inputs that are known: those present, and those where nothing on record means that none happened."""
-    return {f.name for f in manifest.features if values[f.name] is not None or f.null_rule == "zero"}
+def unknown_inputs(manifest: Manifest, values: Mapping[str, float | str | None]) -> list[str]:
+    """Return the inputs that are not known; where nothing on record means that none happened, that is known."""
+    return [name for name in manifest.may_be_unknown if values[name] is None]
 
 
 def source_names(resource_id: str) -> tuple[str, str]:
@@ -46,8 +46,8 @@ def source_names(resource_id: str) -> tuple[str, str]:
 def _inputs(manifest: Manifest, values: Mapping[str, float | str | None]) -> list[dict[str, Any]]:
     return [
         {"kind": "input", "id": feature.name, "zh": f"缺少{feature.zh}", "en": f"{feature.en} is not known"}
-        for feature in manifest.features
-        if feature.null_rule == "required" and values[feature.name] is None
+        for feature in manifest.required
+        if values[feature.name] is None
     ]
 
 
@@ -69,8 +69,7 @@ def _sources(product: ScoreProduct, sources: Sequence[SourceAge]) -> list[dict[s
 def _coverage(
     product: ScoreProduct, manifest: Manifest, values: Mapping[str, float | str | None]
 ) -> list[dict[str, Any]]:
-    known = known_inputs(manifest, values)
-    absent = [name for name in values if name not in known]
+    absent = unknown_inputs(manifest, values)
     share = 1.0 - len(absent) / len(values)
     if share >= product.min_coverage:
         return []

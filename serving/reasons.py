@@ -43,13 +43,14 @@ def reasons_of(
     values
         Feature name -> observed value.
     """
-    by_code: dict[str, list[tuple[float, ManifestFeature]]] = {}
-    for feature, points in zip(manifest.features, contributions, strict=True):
-        by_code.setdefault(feature.reason_code, []).append((points, feature))
-    totals = {code: sum(points for points, _ in parts) for code, parts in by_code.items()}
-    strong = [code for code, total in totals.items() if abs(total) >= LEAST_POINTS]
-    ordered = sorted(strong, key=lambda code: (totals[code] < 0, -abs(totals[code]), code))
-    return [_reason(code, totals[code], by_code[code], manifest, values) for code in ordered[:MAX_REASONS]]
+    codes = manifest.reason_codes
+    found = zip(codes.sums(contributions), codes.names, codes.members, strict=True)
+    strong = [one for one in found if abs(one[0]) >= LEAST_POINTS]
+    strong.sort(key=lambda one: (one[0] < 0, -abs(one[0]), one[1]))
+    return [
+        _reason(code, total, [(contributions[i], manifest.features[i]) for i in members], manifest, values)
+        for total, code, members in strong[:MAX_REASONS]
+    ]
 
 
 def band_of(points: float) -> str:
