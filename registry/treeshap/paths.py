@@ -21,6 +21,7 @@ Yu, Xu, Zhang and others, "Linear TreeShap", NeurIPS 2022: one pass that carries
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -227,7 +228,11 @@ def _quadrature(most: int) -> Floats:
     return found
 
 
+@cache
 def _gauss(n: int) -> tuple[Floats, Floats]:
-    """Return Gauss-Legendre nodes and weights on [0, 1]."""
+    """Return Gauss-Legendre nodes and weights on [0, 1]; every tree asks for one of a few sizes."""
     nodes, weights = np.polynomial.legendre.leggauss(n)
-    return (nodes + 1.0) / 2.0, weights / 2.0
+    found = (nodes + 1.0) / 2.0, weights / 2.0
+    for one in found:
+        one.flags.writeable = False
+    return found
