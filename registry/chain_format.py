@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from registry.strict_json import strict_json
+
 GENESIS: Final = "0" * 64
 
 
@@ -71,7 +73,7 @@ def read_head(key: bytes, table: str, kept: bytes | None) -> Head | None:
 
 def canonical(payload: Mapping[str, Any]) -> str:
     """Return a payload as the text that is chained: sorted names, no spaces, no NaN."""
-    return json.dumps(dict(payload), sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return strict_json(dict(payload)).decode()
 
 
 def instant_text(at: datetime) -> str:

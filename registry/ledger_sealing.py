@@ -18,12 +18,12 @@ import orjson
 from isal import isal_zlib
 
 from registry.errors import ConfigurationError, IntegrityError
+from registry.strict_json import strict_json
 
 NONCE_BYTES: Final = 12
 KEY_BYTES: Final = 32
 TAG_BYTES: Final = 16
 _FIRST_NONCE: Final = bytes(NONCE_BYTES)
-_NESTED: Final = frozenset({dict, list, tuple})
 
 
 class Sealing:
@@ -141,25 +141,5 @@ def _wrong_key(what: str) -> IntegrityError:
 
 
 def _plain_bytes(value: dict[str, Any]) -> bytes:
-    _refuse_unbounded(value)
     # The length of a sealed part is no secret; a third of the bytes is written, hashed and kept. ISA-L writes what zlib reads.
-    return isal_zlib.compress(orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY), 1)
-
-
-def _refuse_unbounded(value: dict[str, Any]) -> None:
-    # orjson would write null for NaN and infinity, which means another thing. Zero times either is NaN, and a sum keeps it.
-    floats, left = [], [value]
-    while left:
-        one: Any = left.pop()
-        for part in one.values() if one.__class__ is dict else one:
-            kind = part.__class__
-            if kind is float:
-                floats.append(part)
-            elif kind is str:
-                continue
-            elif kind in _NESTED:
-                left.append(part)
-            elif isinstance(part, float):
-                floats.append(float(part))
-    if sum([part * 0.0 for part in floats]) != 0.0:
-        raise ValueError("Out of range float values are not JSON compliant")
+    return isal_zlib.compress(strict_json(value), 1)
