@@ -170,6 +170,13 @@ class Api(Transport):
         """
         return self.call("GET", f"/v1/scores/{score_id}/replay", headers={"X-Scenario": scenario})
 
+    def recourse_of_score(self, score_id: str, *, scenario: str | None = None) -> dict[str, Any]:
+        """The fewest changes of the recorded inputs that would have brought the subject into the next lower tier.
+
+        `GET /v1/scores/{score_id}/recourse`.
+        """
+        return self.call("GET", f"/v1/scores/{score_id}/recourse", headers={"X-Scenario": scenario})
+
     def object(self, score_id: str, body: Mapping[str, Any], *, scenario: str | None = None) -> dict[str, Any]:
         """Object to a decision.
 

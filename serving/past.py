@@ -14,8 +14,9 @@ from registry.access.duties import Recorded
 from registry.decisions import Decision, DecisionLedger, Look, check_recomputed, recorded_matrix
 from serving.answering import explain_row
 from serving.detail import reduced
-from serving.live import Models
-from serving.replay import replay_of
+from serving.live import LiveScorer, Models
+from serving.recourse import recourse_of
+from serving.replay import recorded_inputs, replay_of
 from serving.revision import revision_of
 
 if TYPE_CHECKING:
@@ -116,6 +117,19 @@ class PastScores:
         self._look(decision, grant, "replay", request_id)
         scorer = self.live.current.with_digest(decision.product, decision.digest)
         return replay_of(decision, scorer, at=self.clock())
+
+    def recourse(self, decision: Decision, grant: Grant | None = None, *, request_id: str = "") -> dict[str, Any]:
+        """Return the fewest changes of the recorded inputs that would have brought the subject into the next lower tier.
+
+        Raises
+        ------
+        BundleRefused
+            If the bundle of the recorded digest is gone or does not verify.
+        """
+        self._look(decision, grant, "recourse", request_id)
+        scorer = self.live.current.with_digest(decision.product, decision.digest)
+        # Whether the sources of that day were fresh enough for a score was decided then.
+        return recourse_of(LiveScorer(decision.model_version, scorer), recorded_inputs(decision), decision.answer)
 
     def ask(self, decision: Decision, grant: Grant, asked: Duty) -> dict[str, Any]:
         """Record what the subject of a decision asks for, and return it.

@@ -13,6 +13,7 @@ from serving.documents import GET_PROBLEMS, POST_PROBLEMS, problem_responses
 from serving.json_response import json_response
 from serving.past import PastScores
 from serving.past_schema import DutiesOut, DutyOut, ExplanationOut, PastAnswer, ReplayOut
+from serving.recourse_schema import RecourseOut
 from serving.schemas import ObjectionRequest, ReviewRequest
 
 ScoreId = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="`score_id` of an answer")]
@@ -60,6 +61,17 @@ def _add_reading(router: APIRouter, past: PastScores, door: Door) -> None:
         decision = past.find(score_id)
         grant = door.seeing(request, decision, "replay", scenario)
         return json_response(past.replay(decision, grant, request_id=request_id(request)))
+
+
+    @router.get(
+        "/v1/scores/{score_id}/recourse", operation_id="recourse_of_score",
+        summary="the fewest changes of the recorded inputs that would have brought the subject into the next lower tier",
+        responses={200: {"model": RecourseOut}, **problem_responses(_PROBLEMS)},
+    )
+    def recourse_of_score(score_id: ScoreId, request: Request, scenario: ScenarioHeader = None) -> Response:
+        decision = past.find(score_id)
+        grant = door.seeing(request, decision, "explain", scenario)
+        return json_response(past.recourse(decision, grant, request_id=request_id(request)))
 
 
 def _add_duties(router: APIRouter, past: PastScores, door: Door) -> None:

@@ -44,8 +44,8 @@ def limit_of(current: Mapping[str, Any], model: LiveScorer, asked: Tier | None) 
 
 
 def recourse_of(
-    model: LiveScorer, inputs: OnlineInputs, current: Mapping[str, Any], asked: Tier | None, resources: frozenset[str] | None,
-    *, product: ScoreProduct,
+    model: LiveScorer, inputs: OnlineInputs, current: Mapping[str, Any], asked: Tier | None = None,
+    resources: frozenset[str] | None = None, *, product: ScoreProduct | None = None,
 ) -> dict[str, Any]:
     """Return the ways into a lower tier beside the current score.
 
@@ -59,6 +59,8 @@ def recourse_of(
         The tier that was asked for; None for the next lower.
     resources
         Resources of the scenario; an input that rests on another is not moved. None for all.
+    product
+        The declared product whose rules decide when there is no score; None where that has been decided.
     """
     target, below = limit_of(current, model, asked)
     answer = {
@@ -89,7 +91,8 @@ def _movable(model: LiveScorer, resources: frozenset[str] | None) -> list[int]:
 
 
 def _verified(
-    model: LiveScorer, inputs: OnlineInputs, current: Mapping[str, Any], way: Way, below: float, product: ScoreProduct
+    model: LiveScorer, inputs: OnlineInputs, current: Mapping[str, Any], way: Way, below: float,
+    product: ScoreProduct | None,
 ) -> dict[str, Any] | None:
     """Return a way as it is answered, after scoring the whole entity with it; None where that score is not low enough."""
     names = model.manifest.feature_names

@@ -42,13 +42,17 @@ def replay_of(decision: Decision, scorer: Scorer, *, at: datetime) -> dict[str, 
 _PARTS: Final = ("encoded", "base", "clamp", "contributions")
 
 
-def _differences(decision: Decision, scorer: Scorer) -> list[dict[str, Any]]:
-    inputs = OnlineInputs(
+def recorded_inputs(decision: Decision) -> OnlineInputs:
+    """Return what was known when a decision was made; how old its sources were is no input of the model."""
+    return OnlineInputs(
         entity_id=decision.entity_id, related=decision.related, values=decision.inputs, as_of=decision.as_of, sources=(),
         exposure=decision.exposure,
     )
+
+
+def _differences(decision: Decision, scorer: Scorer) -> list[dict[str, Any]]:
     try:
-        again = answer_again(scorer, inputs, scored=decision.base is not None, engine=decision.engine)
+        again = answer_again(scorer, recorded_inputs(decision), scored=decision.base is not None, engine=decision.engine)
     except InvalidRequest as error:
         return [{"part": "inputs", "recorded": "inputs of the record", "recomputed": error.message}]
     recorded: dict[str, Any] = {

@@ -275,6 +275,14 @@ def test_recourse_names_changes_that_lower_the_tier_when_they_are_made(local, de
     assert refused.json()["errors"][0]["field"] == "target_tier"
 
 
+def test_recourse_of_a_past_decision_is_that_of_its_inputs_and_is_a_look(local, desk):
+    asked = local.post("/v1/insurance_pricing/recourse", json=ENTITY).json()
+    answer = local.get(f"/v1/scores/{asked['score_id']}/recourse")
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == asked
+    assert [look.what for look in desk.decisions.looks(asked["score_id"])] == ["recourse"]
+
+
 def test_recourse_says_why_there_is_no_way(local, desk):
     model = desk.live.current.product("insurance_pricing")
     current = local.post(PRICING, json=ENTITY).json()
