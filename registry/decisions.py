@@ -67,6 +67,8 @@ INDEXED: Final = ("score_id", "supersedes", "about", "kind")
 """Fields by which rows are looked up; `kind` is absent from decisions, `about` names the decision that another row is about."""
 ANSWERS_KEPT: Final = timedelta(hours=24)
 PURGE_EVERY: Final = timedelta(minutes=10)
+_NEVER: Final = 2**62
+"""Behind every ledger position."""
 
 
 class DecisionLedger:
@@ -193,6 +195,27 @@ class DecisionLedger:
         query = f"SELECT max(seq) FROM {self._table}_subjects WHERE tag = ? AND own = 1 AND product = ?"  # noqa: S608 - checked name
         seq = self._chain.store.read(query, (self._sealing.tag(entity_id), product))[0][0]
         return next(self.decisions(after=seq - 1, limit=1), None) if seq is not None else None
+
+    def about(self, entity_id: str, *, before: int | None = None, limit: int = 50) -> list[tuple[int, Decision]]:
+        """Return the newest decisions that an entity is the subject of or related to, newest first, each with its ledger position.
+
+        Parameters
+        ----------
+        before
+            Ledger position: only decisions before it.
+        limit
+            How many at most; what was erased is left out.
+        """
+        query = (
+            f"SELECT DISTINCT seq FROM {self._table}_subjects WHERE tag = ? AND seq < ? ORDER BY seq DESC LIMIT ?"  # noqa: S608 - checked name
+        )
+        rows = self._chain.store.read(query, (self._sealing.tag(entity_id), before or _NEVER, limit))
+        found: list[tuple[int, Decision]] = []
+        for seq in (int(row[0]) for row in rows):
+            (entry,) = self._chain.entries(after=seq - 1, limit=1)
+            if (wrapped := self._eraser.wrapped(seq, seq).get(seq)) is not None:
+                found.append((seq, decision_of(entry, self._sealing, wrapped)))
+        return found
 
     def decisions(self, *, after: int = 0, limit: int | None = None) -> Iterator[Decision]:
         """Yield decisions in order, those behind ledger position `after`; what was erased is left out."""

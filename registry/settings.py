@@ -55,6 +55,10 @@ class Settings(BaseSettings):
         How long the answer of an idempotency key is kept.
     api_key, scenario
         Key and scenario with which commands call the service; by default the local key that `roadrisk access init-local` made.
+    console_idle_min, console_longest_h
+        A session of the console ends after so many minutes without a request, and so many hours after its login.
+    console_https
+        Whether people reach the console over https, through a proxy: its cookies are then sent over nothing else.
     access_rules
         JSON file of charges and limits that replace those of `registry.access.rules`; none by default.
     otlp_endpoint
@@ -93,6 +97,9 @@ class Settings(BaseSettings):
     idempotency_h: float = Field(default=24.0, gt=0)
     api_key: SecretStr = SecretStr("")
     scenario: str = ""
+    console_idle_min: float = Field(default=30.0, gt=0)
+    console_longest_h: float = Field(default=10.0, gt=0)
+    console_https: bool = False
     access_rules: Path | None = None
     otlp_endpoint: str = ""
     gate_rules: Path | None = None

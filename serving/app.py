@@ -17,6 +17,8 @@ from serving.authorised import Door
 from serving.batches.desk import BatchDesk, open_batches
 from serving.batches.routes import batch_router
 from serving.catalogue_routes import add_pages, catalogue_router, health_router
+from serving.console.app import Fork, create_console
+from serving.console.parts import open_console
 from serving.crowd import Crowd
 from serving.desk import ScoringDesk
 from serving.documents import DESCRIPTION, finish
@@ -41,7 +43,7 @@ NO_TELEMETRY: Final[TelemetryConfig] = {
 
 def create_app(
     desk: ScoringDesk, gate: Gate, *, rows_behind: RowsBehind | None = None, batches: BatchDesk | None = None,
-    max_body_bytes: int = DEFAULT_MAX_BODY_BYTES, tracer: Tracer | None = None,
+    max_body_bytes: int = DEFAULT_MAX_BODY_BYTES, tracer: Tracer | None = None, console_of: Settings | None = None,
 ) -> FastAPI:
     """Return the application over a scoring desk.
 
@@ -59,6 +61,8 @@ def create_app(
         Longest body of a request.
     tracer
         Makes spans of requests; None where nobody collects any.
+    console_of
+        Settings of the installation that the console shows; None for no console.
     """
     metrics, door = Metrics(), Door(gate)
     past = PastScores(desk.live, desk.decisions, desk.clock, rows_behind)
@@ -80,6 +84,8 @@ def create_app(
     app.add_exception_handler(HTTPException, _http)
     app.add_middleware(BodyLimits, max_body_bytes=max_body_bytes)
     app.add_middleware(KeyCheck, gate=gate)
+    if console_of is not None:
+        app.add_middleware(Fork, console=create_console(open_console(console_of, desk, door, past)))
     app.add_middleware(Crowd)
     app.add_middleware(Envelope, metrics=metrics, tracer=tracer)
     return app
@@ -96,7 +102,8 @@ def open_app(settings: Settings) -> FastAPI:
     desk = open_desk(settings)
     gate = open_gate(settings, desk.decisions, desk.clock)
     return create_app(
-        desk, gate, rows_behind=partial(rows_behind, settings), batches=open_batches(settings, desk), tracer=open_tracer(settings)
+        desk, gate, rows_behind=partial(rows_behind, settings), batches=open_batches(settings, desk), tracer=open_tracer(settings),
+        console_of=settings,
     )
 
 

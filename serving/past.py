@@ -61,6 +61,11 @@ class PastScores:
         """
         return self.decisions.get(score_id)
 
+    def listed(self, decision: Decision, grant: Grant, *, request_id: str = "") -> dict[str, Any]:
+        """Return what a list of decisions says of one, and record the look."""
+        self._look(decision, grant, "console", request_id)
+        return reduced(decision.answer, grant.detail)
+
     def recorded(self, decision: Decision, grant: Grant | None = None, *, request_id: str = "") -> dict[str, Any]:
         """Return a past answer as it was recorded, with what took its place and whose place it took."""
         self._look(decision, grant, "answer", request_id)
@@ -140,6 +145,10 @@ class PastScores:
             If the same is open already.
         """
         return _duty(duty_book.record(self.decisions, decision.score_id, asked, by=grant.consumer, at=self.clock()))
+
+    def looks(self, score_id: str) -> list[Look]:
+        """Return who looked at a decision, oldest first."""
+        return self.decisions.looks(score_id)
 
     def duties(self, score_id: str) -> list[dict[str, Any]]:
         """Return what was asked about a decision and what came of it, oldest first."""

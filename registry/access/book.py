@@ -78,6 +78,18 @@ class AccessBook:
             )
         return _caller(state, key)
 
+    def caller_of(self, key_id: str, now: datetime) -> Caller | None:
+        """Return whose key has this id; None where it is unknown or lets nobody in at an instant.
+
+        For what was opened with the key itself, such as a session; it raises `IntegrityError` and `ServiceUnavailable` as
+        `authenticate` does.
+        """
+        state = self.state()
+        key = state.keys.get(key_id)
+        if key is None or not key.valid(now) or state.consumers[key.consumer].closed_at is not None:
+            return None
+        return _caller(state, key)
+
     def authorise(
         self, caller: Caller, *, product: str, action: Action, now: datetime, scenario: str | None = None
     ) -> Grant:

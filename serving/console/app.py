@@ -1,0 +1,79 @@
+"""The console as an application of its own, below `/console`, and the fork that leads to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from registry.errors import RoadRiskError
+from serving.console.decision_routes import decision_router
+from serving.console.entry_routes import entry_router
+from serving.console.guard import Guard
+from serving.console.pages import ROOT, problem_page
+from serving.console.search_routes import search_router
+from serving.problems import Problem, internal, of_status, problem_of
+
+if TYPE_CHECKING:
+    from serving.console.parts import Console
+
+
+def create_console(console: Console) -> ASGIApp:
+    """Return the console behind its guard."""
+    app = FastAPI(
+        openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False,
+        telemetry={"auto_configure": False, "logs": False, "metrics": False, "operation_spans": False, "tracing": False},
+    )
+    for router in (entry_router(console), search_router(console), decision_router(console)):
+        app.include_router(router)
+    app.add_exception_handler(RoadRiskError, _ours)
+    app.add_exception_handler(RequestValidationError, _nothing_here)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _defect)
+    return Guard(app, gate=console.door.gate, sessions=console.sessions, https=console.settings.console_https)
+
+
+class Fork:
+    """An ASGI layer that leads what is below `/console` to the console and everything else on.
+
+    Parameters
+    ----------
+    app
+        Everything else.
+    console
+        The console.
+    """
+
+    def __init__(self, app: ASGIApp, *, console: ASGIApp) -> None:
+        self._app, self._console = app, console
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        ours = scope["type"] == "http" and (scope["path"] == ROOT or scope["path"].startswith(f"{ROOT}/"))
+        await (self._console if ours else self._app)(scope, receive, send)
+
+
+def _ours(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RoadRiskError)
+    return problem_page(request, problem_of(error))
+
+
+def _nothing_here(request: Request, error: Exception) -> Response:
+    del error
+    return problem_page(request, Problem(slug="no-such-path", title="No such page", status=404, detail="there is no such page"))
+
+
+def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return _nothing_here(request, error)
+    return problem_page(request, of_status(error.status_code, str(error.detail)))
+
+
+def _defect(request: Request, error: Exception) -> Response:
+    # The framework raises it again afterwards, so that the envelope logs it.
+    del error
+    return problem_page(request, internal())

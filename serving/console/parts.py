@@ -1,0 +1,91 @@
+"""What the pages of the console are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from registry.access.roles import ROLES
+from registry.errors import AccessRefused
+from registry.signing import API_PEPPER, pseudonym_keys, read_secret
+from serving.console.login_limit import LoginLimit
+from serving.console.names import Names
+from serving.console.session import Sessions
+
+if TYPE_CHECKING:
+    from fastapi import Request
+
+    from registry.access.parties import Caller
+    from registry.access.roles import Action
+    from registry.settings import Settings
+    from serving.authorised import Door
+    from serving.desk import ScoringDesk
+    from serving.past import PastScores
+
+
+@dataclass(frozen=True, kw_only=True)
+class Console:
+    """The service behind the console.
+
+    Parameters
+    ----------
+    desk, door, past
+        Those of the HTTP interface: a page asks what a call asks, and is refused what a call is refused.
+    sessions, limit
+        Who is logged in, and how often somebody may try.
+    settings
+        Where ledgers and warehouse lie.
+    names
+        Names of enterprises.
+    driver_id
+        Returns the pseudonym of a driver's qualification number.
+    """
+
+    desk: ScoringDesk
+    door: Door
+    past: PastScores
+    sessions: Sessions
+    settings: Settings
+    names: Names
+    driver_id: Callable[[str], str]
+    limit: LoginLimit = field(default_factory=LoginLimit)
+
+    def now(self) -> datetime:
+        """Return the current instant."""
+        return self.door.gate.clock()
+
+    def sees_all(self, caller: Caller) -> bool:
+        """Return whether a caller may see every decision, and so the names behind them and who looked."""
+        return ROLES[caller.role].sight == "all"
+
+    def may(self, request: Request, product: str, action: Action) -> bool:
+        """Return whether the visitor may do something with a product under the scenarios that hold now."""
+        try:
+            self.door.grant(request, product, action)
+        except AccessRefused:
+            return False
+        return True
+
+
+def open_console(settings: Settings, desk: ScoringDesk, door: Door, past: PastScores) -> Console:
+    """Return the console of a worker.
+
+    Raises
+    ------
+    ConfigurationError
+        If a key does not exist.
+    """
+    from features.pseudonyms import pseudonym
+
+    sessions = Sessions(
+        read_secret(settings.keys_dir, API_PEPPER), idle_s=60 * settings.console_idle_min,
+        longest_s=3600 * settings.console_longest_h,
+    )
+    keys = pseudonym_keys(settings.keys_dir)
+    return Console(
+        desk=desk, door=door, past=past, sessions=sessions, settings=settings, names=Names(settings.directory_dir),
+        driver_id=partial(pseudonym, keys, "person"),
+    )
