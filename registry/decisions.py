@@ -217,6 +217,12 @@ class DecisionLedger:
                 found.append((seq, decision_of(entry, self._sealing, wrapped)))
         return found
 
+    def between(self, after: int, until: int) -> Iterator[Decision]:
+        """Yield the decisions behind one ledger position up to another; what was erased is left out."""
+        entries = list(self._chain.entries(after=after, limit=until - after))
+        keys = self._eraser.wrapped(entries[0].seq, entries[-1].seq) if entries else {}
+        yield from (decision_of(entry, self._sealing, keys[entry.seq]) for entry in entries if entry.seq in keys)
+
     def decisions(self, *, after: int = 0, limit: int | None = None) -> Iterator[Decision]:
         """Yield decisions in order, those behind ledger position `after`; what was erased is left out."""
         return islice(self._decisions(after), limit)

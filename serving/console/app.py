@@ -13,6 +13,7 @@ from registry.errors import RoadRiskError
 from serving.console.decision_routes import decision_router
 from serving.console.entry_routes import entry_router
 from serving.console.guard import Guard
+from serving.console.overview_routes import overview_router
 from serving.console.pages import ROOT, problem_page
 from serving.console.search_routes import search_router
 from serving.problems import Problem, internal, of_status, problem_of
@@ -27,7 +28,7 @@ def create_console(console: Console) -> ASGIApp:
         openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False,
         telemetry={"auto_configure": False, "logs": False, "metrics": False, "operation_spans": False, "tracing": False},
     )
-    for router in (entry_router(console), search_router(console), decision_router(console)):
+    for router in (entry_router(console), search_router(console), decision_router(console), overview_router(console)):
         app.include_router(router)
     app.add_exception_handler(RoadRiskError, _ours)
     app.add_exception_handler(RequestValidationError, _nothing_here)

@@ -58,13 +58,14 @@ def _add_login(router: APIRouter, console: Console) -> None:
         visit, now = visit_of(request), console.now()
         after = _after(visit.form.get("next", ""))
         address = request.client.host if request.client else ""
-        if not console.limit.take(address, time.monotonic()):
+        if not console.limit.may_try(address, time.monotonic()):
             answer = page(request, "login.html", status=429, error="login.too_often", after=after)
             answer.headers["Retry-After"] = "60"
             return answer
         try:
             caller = console.door.gate.book.authenticate(visit.form.get("key", "").strip(), now)
         except Unauthenticated:
+            console.limit.failed(address, time.monotonic())
             return page(request, "login.html", status=401, error="login.wrong", after=after)
         # A new session, so that nobody can have planted this one.
         visit.renewed = console.sessions.begin(caller.key_id, now)

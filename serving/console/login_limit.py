@@ -1,4 +1,4 @@
-"""How often somebody may try to log in: a few times a minute from one address, in the memory of a worker.
+"""How often somebody may fail to log in: a few times a minute from one address, in the memory of a worker.
 
 A key has 256 random bits and cannot be guessed; the limit keeps a script from filling the log and the processor.
 """
@@ -15,12 +15,12 @@ _MOST_ADDRESSES: Final = 10_000
 
 
 class LoginLimit:
-    """Counts attempts by address.
+    """Counts failures by address.
 
     Parameters
     ----------
     tries, within_s
-        So many attempts within so many seconds.
+        So many failures within so many seconds.
     """
 
     def __init__(self, *, tries: int = TRIES, within_s: float = WITHIN_S) -> None:
@@ -28,12 +28,18 @@ class LoginLimit:
         self._lock = threading.Lock()
         self._at: OrderedDict[str, list[float]] = OrderedDict()
 
-    def take(self, address: str, now_s: float) -> bool:
-        """Count an attempt; return whether it may be made."""
+    def may_try(self, address: str, now_s: float) -> bool:
+        """Return whether an address has not failed too often."""
         with self._lock:
-            recent = [at for at in self._at.pop(address, []) if now_s - at < self._within_s]
-            allowed = len(recent) < self._tries
-            self._at[address] = [*recent, now_s] if allowed else recent
+            return len(self._recent(address, now_s)) < self._tries
+
+    def failed(self, address: str, now_s: float) -> None:
+        """Count a failure."""
+        with self._lock:
+            self._at[address] = [*self._recent(address, now_s), now_s]
+            self._at.move_to_end(address)
             while len(self._at) > _MOST_ADDRESSES:
                 self._at.popitem(last=False)
-            return allowed
+
+    def _recent(self, address: str, now_s: float) -> list[float]:
+        return [at for at in self._at.get(address, []) if now_s - at < self._within_s]

@@ -33,7 +33,7 @@ HEADERS: Final = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Vary": "Cookie",
 }
-NAVIGATION: Final = (("search", f"{ROOT}/search"),)
+NAVIGATION: Final = (("search", f"{ROOT}/search"), ("overview", f"{ROOT}/overview"), ("models", f"{ROOT}/models"))
 
 
 @cache
@@ -41,7 +41,7 @@ def environment() -> Environment:
     """Return the templates; every value is escaped, and a name that does not exist is a defect."""
     made = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
+        trim_blocks=True, lstrip_blocks=True, auto_reload=False,
     )
     made.globals |= {"root": ROOT, "asset": asset_path, "version": API_VERSION, "languages": LANGUAGES}
     made.filters |= {

@@ -1,4 +1,4 @@
-"""One browser and one served province for all tests of the console's pages."""
+"""One browser and one served province for a module of tests; Playwright's event loop must be gone before the next one."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from registry.settings import Settings
 from tests.lib.browser import NARROW, WIDE, Site, chromium, served_province
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def site(tiny: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with served_province(tiny, tmp_path_factory.mktemp("console")) as made:
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with chromium() as made:
         yield made

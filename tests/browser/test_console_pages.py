@@ -10,7 +10,10 @@ from playwright.sync_api import Page, expect
 from registry.decisions import DecisionLedger
 from tests.lib.browser import HOSTILE, Site, login, violations
 
-PATHS = ("/search", "/decisions/{score_id}", "/decisions/{score_id}?rows=1", "/nowhere", "/login")
+PATHS = (
+    "/search", "/overview", "/models", "/models?at=2020-01-01T00:00", "/decisions/{score_id}", "/decisions/{score_id}?rows=1",
+    "/nowhere", "/login",
+)
 
 
 def test_a_regulator_opens_a_past_decision_understands_it_and_replays_it(page: Page, site: Site) -> None:

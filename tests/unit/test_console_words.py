@@ -23,7 +23,9 @@ BUILT = {
     *(f"role.{role}" for role in ROLES), *(f"tier.{tier}" for tier in TIERS), *(f"detail.{detail}" for detail in DETAILS),
     *(f"kind.{kind}" for kind in NUMBERS), *(f"nav.{name}" for name, _ in NAVIGATION), *(f"duty.{kind}" for kind in KINDS),
 }
-PREFIXES = ("quantity.", "problem.", "look.", "direction.", "explain.", "entity.", "cycle.", "promotion.")
+PREFIXES = (
+    "quantity.", "problem.", "look.", "direction.", "explain.", "entity.", "cycle.", "promotion.", "measure.", "fresh.", "verdict.",
+)
 
 
 def used() -> set[str]:
