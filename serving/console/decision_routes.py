@@ -52,6 +52,13 @@ def _add_reading(router: APIRouter, console: Console) -> None:
         return page(request, "replay.html", decision=decision, verdict=verdict)
 
 
+    @router.post("/console/decisions/{score_id}/recourse")
+    def recourse(score_id: ScoreId, request: Request) -> Response:
+        decision, grant = _seen(console, request, score_id, "explain")
+        found = console.past.recourse(decision, grant, request_id=request_id(request))
+        return page(request, "recourse.html", decision=decision, found=found)
+
+
 def _add_asking(router: APIRouter, console: Console) -> None:
     @router.post("/console/decisions/{score_id}/objection")
     def contest(score_id: ScoreId, request: Request) -> Response:

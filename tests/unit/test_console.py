@@ -354,6 +354,21 @@ def test_replay_says_that_every_byte_is_the_same_and_is_a_look(installed, regula
     assert "replay" in [look.what for look in installed.desk.decisions.looks(score_id)]
 
 
+def test_a_way_to_a_lower_tier_is_the_one_of_the_interface_and_a_look(installed, regulator):
+    score_id = scored(installed)
+    answer = AppClient(installed.app, key=installed.key).get(f"/v1/scores/{score_id}/recourse").json()
+    visitor = installed.visitor(regulator)
+    shown = visitor.send(f"/console/decisions/{score_id}", f"/console/decisions/{score_id}/recourse")
+    assert shown.status_code == 200
+    for way in answer["ways"]:
+        assert all(change["feature"] in shown.text for change in way["changes"])
+    assert shown.text.count('id="way-') == len(answer["ways"])
+    assert answer["ways"] or "没有可行的改变" in shown.text
+    assert [look.what for look in installed.desk.decisions.looks(score_id) if look.who == "regulator-a"][-1] == "recourse"
+    page = visitor.get(f"/console/decisions/{score_id}").text
+    assert "改进方案" in page
+
+
 def test_an_objection_is_recorded_with_its_deadline_and_not_twice(installed, regulator):
     score_id = scored(installed)
     visitor, page = installed.visitor(regulator), f"/console/decisions/{score_id}"
