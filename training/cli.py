@@ -39,31 +39,47 @@ def train(
     wait_passively()
     settings = Settings()
     chosen = list(PRODUCTS) if product == "all" else [product]
-    results = [
-        _dry(name, settings) if dry_run else _train(name, settings, trials, timeout_s, seed, tuned=tuned, by=by)
-        for name in chosen
-    ]
+    results = [_dry(name, settings) for name in chosen] if dry_run else _trained(
+        chosen, settings, trials, timeout_s, seed, tuned=tuned, by=by
+    )
     emit({"trained": [] if dry_run else results, "planned": results if dry_run else []}, as_json, _render)
 
 
-def _train(
-    product: str, settings: Settings, trials: int, timeout_s: float | None, seed: int | None, *, tuned: bool,
-    by: str,
-) -> dict[str, Any]:
-    from training.pipeline import summary, train_product, with_parameters
+def _trained(
+    products: list[str], settings: Settings, trials: int, timeout_s: float | None, seed: int | None, *, tuned: bool, by: str,
+) -> list[dict[str, Any]]:
+    """Train products in turn; the documents of one are written while the next is fitted."""
+    from training.cards.aside import Aside
+    from training.pipeline import Begun, begin_product, summary, with_parameters
     from training.products import task_for, training_frame
     from training.tuning.stored import stored_parameters
 
-    task = task_for(product, settings)
-    if tuned:
-        task = with_parameters(task, stored_parameters(settings, product))
-    with progress(f"train {product}") as tell:
-        frame, snapshot = training_frame(product, settings)
-        trained = train_product(
-            task, frame, settings=settings, snapshot=snapshot, progress=tell, trials=trials, timeout_s=timeout_s, seed=seed,
-            by=by,
-        )
-    return summary(trained)
+    results: list[dict[str, Any]] = []
+    waiting: list[Begun] = []
+
+    def conclude() -> None:
+        while waiting:
+            results.append(summary(waiting.pop(0).conclude()))
+
+    with Aside() as aside:
+        try:
+            for product in products:
+                task = task_for(product, settings)
+                if tuned:
+                    task = with_parameters(task, stored_parameters(settings, product))
+                with progress(f"train {product}") as tell:
+                    frame, snapshot = training_frame(product, settings)
+                    begun = begin_product(
+                        task, frame, settings=settings, snapshot=snapshot, progress=tell, trials=trials, timeout_s=timeout_s,
+                        seed=seed, by=by, aside=aside if len(products) > 1 else None,
+                    )
+                conclude()
+                waiting.append(begun)
+        except Exception:
+            conclude()  # what was trained before is kept and registered, as if it had been trained alone
+            raise
+        conclude()
+    return results
 
 
 def _dry(product: str, settings: Settings) -> dict[str, Any]:

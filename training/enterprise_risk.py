@@ -8,7 +8,7 @@ from features.build import TIMESTAMP
 from features.enterprise_risk import HORIZON_D, PRODUCT
 from registry.entities import ENTERPRISE
 from registry.products import ENTERPRISE_RISK
-from training.fit import CAUTIOUS
+from training.fit import BRISK
 from training.product import ProductTraining
 from training.task import ComponentTask, TrainingTask
 from training.windows import Windows
@@ -20,7 +20,7 @@ TRAINING: Final = ProductTraining(
         components=(
             ComponentTask(
                 name="events", objective="poisson", target="n_events", exposure="exposure_vehicle_year",
-                parameters={**CAUTIOUS, "num_leaves": 12, "max_depth": 4, "min_data_in_leaf": 200},
+                parameters={**BRISK, "num_leaves": 12, "max_depth": 4, "min_data_in_leaf": 200},
             ),
         ),
         members=4,

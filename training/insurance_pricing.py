@@ -9,7 +9,7 @@ from features.insurance_pricing import LINES, MOTOR, PRODUCT, SLICE_D, LineLabel
 from registry.bundle import Band
 from registry.entities import ENTERPRISE, VEHICLE
 from registry.products import INSURANCE_PRICING
-from training.fit import CAUTIOUS
+from training.fit import BRISK, CAUTIOUS
 from training.product import ProductTraining
 from training.task import ComponentTask, LineTask, TrainingTask
 from training.windows import Windows
@@ -23,7 +23,7 @@ def _components(line: LineLabels) -> tuple[ComponentTask, ComponentTask]:
     return (
         ComponentTask(
             name="frequency" + line.suffix, objective="poisson", target=line.claims, exposure=line.exposure,
-            at_risk=line.insured, line=beside, score_weight=weight, parameters=CAUTIOUS,
+            at_risk=line.insured, line=beside, score_weight=weight, parameters=BRISK if line is MOTOR else CAUTIOUS,
         ),
         ComponentTask(
             name="severity" + line.suffix, objective="gamma", target=line.mean_claim, weight=line.claims,

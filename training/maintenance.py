@@ -20,6 +20,7 @@ from training.windows import Windows
 
 CAUSES: Final = (INSPECTION, *CODE_LISTS["breakdown_component"].codes)
 PARAMETERS: Final = {**CAUTIOUS, "learning_rate": 0.04, "num_leaves": 12, "max_depth": 4}
+"""Faster steps lose: at a rate of 0.07 the deviance of the validation period is higher for hazard_7 and hazard_30."""
 SMALL: Final = {"num_leaves": 4, "max_depth": 3, "n_trees": 60, "learning_rate": 0.1, "min_data_in_leaf": 100}
 SERVICE: Final = Service(threshold=0.1, usage_feature="distance_km_30d", usage_d=30)
 """Service is due when a failure has become this likely. [A]"""

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from registry.bundle import write_bundle
+from registry.bundle import ScoreBundle, write_bundle
 from registry.encoding import Matrix
 from registry.output import ProgressCallback
 from registry.scorer import load_scorer
@@ -19,7 +19,8 @@ from registry.settings import Settings
 from registry.signing import sign_bundle
 from training.assemble import assemble
 from training.calibration import calibrate, isotonic_gain
-from training.card import Card, make_card, save_card
+from training.card import SAMPLE, Card, make_card, save_card
+from training.cards.aside import Aside, Writing
 from training.cards.whole import snapshot_record
 from training.evaluation import REPLICATES, evaluate
 from training.fit import FittedScore, fit_score
@@ -61,12 +62,65 @@ class TrainedScore:
     tuned: tuple[Tuned, ...] = field(default=())
 
 
+@dataclass(frozen=True)
+class Begun:
+    """A signed and judged score whose card is being written; `conclude` keeps the card and registers the version.
+
+    Until then nothing is in the card's place or in MLflow. What `conclude` does not get to, a temporary folder takes with it.
+    """
+
+    settings: Settings
+    bundle: ScoreBundle
+    bundle_folder: Path
+    card: Card
+    staging: tempfile.TemporaryDirectory[str]
+    staged: Path
+    writing: Writing | None
+    tuned: tuple[Tuned, ...]
+    register: bool
+    tell: Steps
+
+    def conclude(self) -> TrainedScore:
+        """Wait for the documents, keep the card, register the version.
+
+        Raises
+        ------
+        TrainingError
+            If another process could not write the documents: then nothing is kept or registered.
+        """
+        with self.staging:
+            if self.writing is not None:
+                self.writing.wait()
+            card_folder = _keep(self.staged, self.settings.home / "cards" / self.bundle_folder.name)
+        version, run_id, metrics = None, None, self.card["metrics"]
+        if self.register:
+            self.tell.at("register")
+            tracked = track(self.settings, self.bundle, self.bundle_folder, metrics=metrics, card_folder=card_folder)
+            version, run_id = tracked.version, tracked.run_id
+        self.tell.done()
+        return TrainedScore(
+            self.bundle_folder, self.bundle.digest, version, run_id, self.card, card_folder, metrics, self.tuned
+        )
+
+
 def train_product(
     task: TrainingTask, frame: pd.DataFrame, *, settings: Settings, snapshot: str,
     progress: ProgressCallback | None = None, trials: int = 0, timeout_s: float | None = None, seed: int | None = None,
     replicates: int = REPLICATES, register: bool = True, documents: bool = True, by: str = "",
 ) -> TrainedScore:
-    """Train one score and register it.
+    """Train one score and register it: `begin_product` and `Begun.conclude` in one."""
+    return begin_product(
+        task, frame, settings=settings, snapshot=snapshot, progress=progress, trials=trials, timeout_s=timeout_s, seed=seed,
+        replicates=replicates, register=register, documents=documents, by=by,
+    ).conclude()
+
+
+def begin_product(
+    task: TrainingTask, frame: pd.DataFrame, *, settings: Settings, snapshot: str,
+    progress: ProgressCallback | None = None, trials: int = 0, timeout_s: float | None = None, seed: int | None = None,
+    replicates: int = REPLICATES, register: bool = True, documents: bool = True, by: str = "", aside: Aside | None = None,
+) -> Begun:
+    """Train one score up to its card.
 
     Training the same frame with the same seed again gives the same bundle, and the version that it has already.
 
@@ -90,6 +144,8 @@ def train_product(
         False writes the card's facts alone; `roadrisk card` makes Markdown, HTML and PDF of them at any time.
     by
         Who trains, for the rule that nobody approves alone what they have trained; empty for unknown.
+    aside
+        Writes the documents in another process; None writes them here.
 
     Raises
     ------
@@ -109,19 +165,26 @@ def train_product(
         )
         task = with_parameters(task, {one.component: one.parameters for one in tuned})
     fitted = fit_score(task, frame, seed=chosen, threads=settings.threads, progress=tell.within("fit"))
-    return finish(
+    return _begun(
         fitted, settings=settings, snapshot=snapshot, tell=tell, tuned=tuned, replicates=replicates, register=register,
-        documents=documents, by=by,
+        documents=documents, by=by, aside=aside,
     )
 
 
 def finish(
-    fitted: FittedScore, *, settings: Settings, snapshot: str, tell: Steps | None = None,
-    tuned: tuple[Tuned, ...] = (), replicates: int = REPLICATES, register: bool = True, documents: bool = True,
-    by: str = "",
+    fitted: FittedScore, *, settings: Settings, snapshot: str, replicates: int = REPLICATES, register: bool = True,
 ) -> TrainedScore:
     """Turn fitted boosters into a registered score: everything of `train_product` after the fit."""
-    tell = tell or Steps(None)
+    return _begun(
+        fitted, settings=settings, snapshot=snapshot, tell=Steps(None), tuned=(), replicates=replicates, register=register,
+        documents=True, by="", aside=None,
+    ).conclude()
+
+
+def _begun(
+    fitted: FittedScore, *, settings: Settings, snapshot: str, tell: Steps, tuned: tuple[Tuned, ...], replicates: int,
+    register: bool, documents: bool, by: str, aside: Aside | None,
+) -> Begun:
     tell.at("calibrate")
     calibrated, affine = calibrate(fitted)
     gains = [isotonic_gain(calibrated, component) for component in calibrated.components]
@@ -139,16 +202,17 @@ def finish(
     card = make_card(calibrated, bundle, figures, affine, gains, record=record, threads=settings.threads)
     if by:
         card["trained_by"] = by
-    with tempfile.TemporaryDirectory(prefix=".card-", dir=settings.home) as staging:
-        made = save_card(card, figures, Path(staging) / "card", font=settings.cjk_font, documents=documents)
-        card_folder = _keep(made, settings.home / "cards" / folder.name)
-    version, run_id = None, None
-    if register:
-        tell.at("register")
-        tracked = track(settings, bundle, folder, metrics=card["metrics"], card_folder=card_folder)
-        version, run_id = tracked.version, tracked.run_id
-    tell.done()
-    return TrainedScore(folder, digest, version, run_id, card, card_folder, card["metrics"], tuned)
+    staging = tempfile.TemporaryDirectory(prefix=".card-", dir=settings.home)
+    here, writing = documents and aside is None, None
+    try:
+        staged = save_card(card, figures, Path(staging.name) / "card", font=settings.cjk_font, documents=here)
+        if documents and aside is not None:
+            facts = {name: value for name, value in card.items() if name != SAMPLE}
+            writing = aside.begin(facts, staged, font=settings.cjk_font)
+    except BaseException:
+        staging.cleanup()
+        raise
+    return Begun(settings, bundle, folder, card, staging, staged, writing, tuned, register, tell)
 
 
 def judged_margins(fitted: FittedScore) -> Matrix:
