@@ -39,13 +39,13 @@ def train(
     wait_passively()
     settings = Settings()
     chosen = list(PRODUCTS) if product == "all" else [product]
-    results = [_dry(name, settings) for name in chosen] if dry_run else _trained(
+    results = [_dry(name, settings) for name in chosen] if dry_run else trained_in_turn(
         chosen, settings, trials, timeout_s, seed, tuned=tuned, by=by
     )
     emit({"trained": [] if dry_run else results, "planned": results if dry_run else []}, as_json, _render)
 
 
-def _trained(
+def trained_in_turn(
     products: list[str], settings: Settings, trials: int, timeout_s: float | None, seed: int | None, *, tuned: bool, by: str,
 ) -> list[dict[str, Any]]:
     """Train products in turn; the documents of one are written while the next is fitted."""

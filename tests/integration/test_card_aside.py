@@ -12,10 +12,13 @@ import psutil
 import pytest
 
 from registry.errors import TrainingError
+from registry.models import ModelRegistry
 from registry.settings import Settings
 from registry.signing import init_keys
 from tests.lib.frames import COMPONENTS, FAST, made_up, task
+from training import products
 from training.cards.aside import Aside
+from training.cli import trained_in_turn
 from training.pipeline import Begun, begin_product, train_product
 
 TASK = task("rate", id="enterprise_risk", components=(replace(COMPONENTS["rate"][0], parameters=FAST),))
@@ -62,6 +65,18 @@ def test_a_writer_that_dies_is_told(settings: Settings) -> None:
         with pytest.raises(TrainingError, match="died"):
             begun.conclude()
     assert not (settings.home / "cards").exists()
+
+
+def test_what_was_trained_before_a_failure_is_kept_and_registered(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = {"enterprise_risk": made_up(), "driver_fatigue": made_up().drop(columns=TASK.columns[0])}
+    monkeypatch.setattr(products, "training_frame", lambda product, _settings: (frames[product], "abc"))
+    monkeypatch.setattr(products, "task_for", lambda product, _settings: replace(TASK, id=product))
+    with pytest.raises(TrainingError, match="the frame lacks columns"):
+        trained_in_turn([*frames], settings, 0, None, None, tuned=False, by="C. Name")
+    registry = ModelRegistry(settings)
+    (made,) = registry.versions("enterprise_risk")
+    assert (settings.home / "cards" / f"enterprise_risk-{made.digest[:16]}" / "card.en.pdf").is_file()
+    assert not registry.versions("driver_fatigue")
 
 
 def _workers() -> list[int]:
