@@ -68,7 +68,8 @@ def run() -> dict[str, float]:
     loads.append(os.getloadavg()[0])
     cpu_s = _cpu_s() - before
     return {
-        "total_s": total, "goal_ratio": total / GOAL_S, "cpu_s": cpu_s, "least_ratio": cpu_s / 2 / GOAL_S, "load": sum(loads) / len(loads),
+        "total_s": total, "goal_ratio": total / GOAL_S, "cpu_s": cpu_s, "least_ratio": cpu_s / 2 / GOAL_S,
+        "load": sum(loads) / len(loads),
         **{f"{product}_s": seconds for product, seconds in products.items()},
         **{f"{step}_s": seconds for step, seconds in steps.items()},
     }
