@@ -208,7 +208,7 @@ class OnlineStore:
 
     def _resolved(self, held: Held, entity: Entity, keys: Sequence[Mapping[str, str]]) -> list[str | RoadRiskError] | None:
         found = [self._pseudonym(entity, key) for key in keys]
-        plates = [place for place, made in enumerate(found) if isinstance(made, str) and "plate_no" in keys[place]]
+        plates = [place for place, made in enumerate(found) if isinstance(made, str) and looked_up(keys[place])]
         if not plates:
             return found
         number, rows = self._rows.fetch([IDENTITY_VIEW], text_keys(PLATE_KEY, (str(found[place]) for place in plates)))
@@ -261,6 +261,11 @@ class OnlineStore:
         if self._wall is None or not counts_by_wall(self._settings.clock, simulated=snapshot.simulated):
             return held.sources(plan)
         return plan.sources(snapshot.complete_until, self._wall())
+
+
+def looked_up(key: Mapping[str, str]) -> bool:
+    """Return whether the store is asked for the pseudonym of a natural key; that of any but a plate is computed."""
+    return "plate_no" in key
 
 
 def _parts(whole: Sequence[_T]) -> Iterator[Sequence[_T]]:

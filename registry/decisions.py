@@ -7,7 +7,7 @@ erased without breaking the chain.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -311,6 +311,10 @@ class DecisionLedger:
     def erasures(self) -> list[Erasure]:
         """Return what was erased, oldest first."""
         return self._eraser.erasures()
+
+    def erased_of_batches(self, batches: Collection[str]) -> dict[str, set[str]]:
+        """Return batch -> score ids of its decisions that were erased, for those of some batches that have any."""
+        return self._eraser.of_batches(batches)
 
     def check(self) -> None:
         """Read the newest record; raise what stands in the way of reading it."""

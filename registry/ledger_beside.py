@@ -45,7 +45,7 @@ class StoredAnswer:
     key_hash, body_hash
         Digests of the key and of the request's body.
     score_id
-        The decision that it answers, if one; it is erased with it.
+        The decision that it answers, or the batch of several; it is erased with any of them. None where it answers none.
     status, body, headers
         The answer.
     at

@@ -146,17 +146,22 @@ def erase(
     score_id: str | None, entity_id: str | None, reason: str, by: str, dry_run: bool, as_json: bool
 ) -> None:
     """Erase the personal parts of decisions for ever; the chain stays whole and keeps that it was done, why and by whom."""
+    from registry.answer_copies import forget_erased
     from registry.decisions import DecisionLedger
     from registry.output import emit, record
 
     if (score_id is None) == (entity_id is None):
         raise click.UsageError("Give either --score-id or --entity.")
-    with closing(DecisionLedger.open(settings_now())) as decisions:
+    settings = settings_now()
+    with closing(DecisionLedger.open(settings)) as decisions:
+        # An erasure that was interrupted is ended first: what it erased in the ledger nobody can name any more.
+        copies = 0 if dry_run else forget_erased(settings.batch_dir, decisions)
         if dry_run:
             rows = decisions.erasable(score_id=score_id, entity_id=entity_id)
         else:
             rows = decisions.erase(reason=reason, by=by, at=now(), score_id=score_id, entity_id=entity_id).rows
-    found = {"erased": 0 if dry_run else len(rows), "decisions": len(rows)}
+            copies += forget_erased(settings.batch_dir, decisions)
+    found = {"erased": 0 if dry_run else len(rows), "decisions": len(rows), "answers_in_batches": copies}
     emit(found | {"rows": list(rows)}, as_json, lambda _: record(found))
 
 

@@ -6,7 +6,7 @@ erasure. So do the answers that are kept for idempotency keys.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -77,11 +77,13 @@ class Eraser:
         for _ in range(TRIES):
             rows = self.rows_of(score_id=score_id, entity_id=entity_id)
             erasure = Erasure(at=at, rows=tuple(rows), reason=reason.strip(), by=by.strip())
+            names = {entry.payload.get(name) for entry in self._at(rows) for name in ("score_id", "batch")}
+            answered = sorted(name for name in names if name)
 
-            def forget(tx: Transaction, _: int, rows: Sequence[int] = rows) -> None:
+            def forget(tx: Transaction, _: int, rows: Sequence[int] = rows, answered: Sequence[str] = answered) -> None:
                 if entity_id is not None and rows != self._rows(tx.execute, entity_id):
                     raise Conflict("the entity was scored meanwhile")
-                self._forget(tx, rows)
+                self._forget(tx, rows, answered)
 
             try:
                 self._chain.append(erasure_payload(erasure), at=at, beside=forget)
@@ -116,10 +118,21 @@ class Eraser:
         asked = f"SELECT DISTINCT seq FROM {self._table}_subjects WHERE tag = ? ORDER BY seq"  # noqa: S608 - checked name
         return [int(row[0]) for row in query(asked, (self._sealing.tag(entity_id),))]
 
-    def _forget(self, tx: Transaction, rows: Sequence[int]) -> None:
+    def of_batches(self, batches: Collection[str]) -> dict[str, set[str]]:
+        """Return batch -> score ids of its decisions that were erased, for those of some batches that have any."""
+        found: dict[str, set[str]] = {}
+        for entry in self._at(sorted({row for erasure in self.erasures() for row in erasure.rows})):
+            batch = str(entry.payload.get("batch"))
+            if batch in batches:
+                found.setdefault(batch, set()).add(entry.payload["score_id"])
+        return found
+
+    def _at(self, rows: Sequence[int]) -> Iterator[Entry]:
+        return (entry for row in rows for entry in self._chain.entries(after=row - 1, limit=1))
+
+    def _forget(self, tx: Transaction, rows: Sequence[int], answered: Sequence[str]) -> None:
         places = [(row,) for row in rows]
         tx.execute_many(f"DELETE FROM {self._table}_keys WHERE seq = ?", places)  # noqa: S608 - checked name
         tx.execute_many(f"DELETE FROM {self._table}_subjects WHERE seq = ?", places)  # noqa: S608 - checked name
-        tx.execute_many(
-            f"DELETE FROM {self._table}_answers WHERE score_id IN (SELECT k_score_id FROM {self._table} WHERE seq = ?)", places  # noqa: S608 - checked name
-        )
+        # The answer of a small batch holds those of many decisions; it goes with the first of them.
+        tx.execute_many(f"DELETE FROM {self._table}_answers WHERE score_id = ?", [(name,) for name in answered])  # noqa: S608 - checked name

@@ -57,7 +57,7 @@ class RequestKey:
             )
 
     def stored(self, body: bytes, *, status: int, at: datetime, score_id: str | None = None) -> StoredAnswer:
-        """Return an answer as it is kept under this key; with the id of the decision that it answers, if one."""
+        """Return an answer as it is kept under this key; with the id of the decision, or of the batch, that it answers."""
         return StoredAnswer(
             consumer=self.consumer, key_hash=self.key_hash, body_hash=self.body_hash, score_id=score_id, status=status,
             body=body, at=at,

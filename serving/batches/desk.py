@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from registry.answer_copies import unpacked_lines
 from registry.decisions import AlreadyAnswered, Beside, StoredAnswer
 from registry.errors import Conflict, ServiceUnavailable
 from serving.asked import Asked
-from serving.batches.folder import ENDED, KEPT, BatchFolder, BatchFolders, unpacked_lines
+from serving.batches.folder import ENDED, KEPT, BatchFolder, BatchFolders
 from serving.batches.formats import chunks_of, unpacked
 from serving.batches.intake import stage, taken
 from serving.batches.results import problem_lines
@@ -149,7 +150,7 @@ class BatchDesk:
         try:
             lines = answered(
                 self.desk, self.desk.live.current.product(product_id), made, replace(asked, batch=batch), seed=seed,
-                answer_of=lambda lines: self._answer(_ndjson(lines), 200, asked),
+                answer_of=lambda lines: self._answer(_ndjson(lines), 200, asked, batch=batch),
             )
         except AlreadyAnswered as met:
             return Reply.again(met.stored)
@@ -169,8 +170,8 @@ class BatchDesk:
             return Reply.again(met.stored)
         return Reply({}, body, 202)
 
-    def _answer(self, body: bytes, status: int, asked: Asked) -> StoredAnswer | None:
-        return None if asked.key is None else asked.key.stored(body, status=status, at=self.desk.clock())
+    def _answer(self, body: bytes, status: int, asked: Asked, *, batch: str | None = None) -> StoredAnswer | None:
+        return None if asked.key is None else asked.key.stored(body, status=status, at=self.desk.clock(), score_id=batch)
 
     @contextmanager
     def _place(self) -> Iterator[None]:

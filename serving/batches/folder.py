@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import uuid
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import orjson
 
+from registry.answer_copies import packed_lines, sync_folder, write_whole
 from registry.errors import NotFound
 
 if TYPE_CHECKING:
@@ -143,13 +143,7 @@ class BatchFolder:
         """Write a file whole and durably, or not at all."""
         target = self.path / name
         target.parent.mkdir(mode=0o700, exist_ok=True)
-        temporary = target.parent / f".{uuid.uuid4().hex}"
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(target)
-        _sync(target.parent)
+        write_whole(target, content)
 
     def write_header(self, header: Header) -> None:
         """Write what was asked for."""
@@ -266,7 +260,7 @@ class BatchFolders:
             if not target.is_dir():
                 raise
             shutil.rmtree(staged.path, ignore_errors=True)
-        _sync(self.root)
+        sync_folder(self.root)
         return BatchFolder(target)
 
     def sweep(self, now: datetime) -> int:
@@ -286,30 +280,3 @@ class BatchFolders:
 def no_such_batch() -> NotFound:
     """Return the error of a batch that does not exist, or that the caller may not know of."""
     return NotFound("no batch has this id", where="batches", remedy="Use the id of a batch of yours; GET /v1/batches lists them.")
-
-
-def packed_lines(lines: list[dict[str, Any]]) -> bytes:
-    """Return lines as compressed NDJSON."""
-    import pyarrow as pa
-
-    sink = pa.BufferOutputStream()
-    with pa.CompressedOutputStream(sink, "zstd") as stream:
-        for line in lines:
-            stream.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
-    return bytes(sink.getvalue().to_pybytes())
-
-
-def unpacked_lines(path: Path) -> bytes:
-    """Return the NDJSON of a part."""
-    import pyarrow as pa
-
-    with pa.CompressedInputStream(pa.OSFile(str(path)), "zstd") as stream:
-        return bytes(stream.read())
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
+from registry.errors import NotFound
 from registry.products import PRODUCTS
 from serving.answer_schema import Closed
 from serving.authorised import Door, IdempotencyHeader, ScenarioHeader
@@ -88,9 +89,18 @@ def batch_router(batches: BatchDesk, door: Door) -> APIRouter:
     for product in PRODUCTS.values():
         _add_submit(router, batches, door, product.id)
     router.add_api_route("/v1/{product}/batches", unknown_product, methods=["POST"], include_in_schema=False)
+    router.add_api_route("/v1/portfolios/{name}/batches", no_portfolio_batches, methods=["POST"], include_in_schema=False)
     _add_status(router, batches, door)
     _add_results(router, batches, door)
     return router
+
+
+def no_portfolio_batches() -> None:
+    """Refuse a batch of rows that the caller would send: a batch names entities, whose inputs are read here; raises `NotFound`."""
+    raise NotFound(
+        "a portfolio is not scored in batches", where="batches",
+        remedy="Send each row to POST /v1/portfolios/{name}/scores, with an Idempotency-Key, several at a time.",
+    )
 
 
 def _add_submit(router: APIRouter, batches: BatchDesk, door: Door, product: str) -> None:

@@ -12,7 +12,7 @@ import orjson
 from features.online import OnlineInputs
 from registry.bundle import Manifest
 from registry.decisions import Beside, Decision, StoredAnswer
-from registry.errors import NotFound, QuotaExceeded, RoadRiskError, UnknownEntity
+from registry.errors import Erased, NotFound, QuotaExceeded, RoadRiskError, UnknownEntity
 from registry.products import product_named
 from serving.answering import DECOMPOSITION, Scored, decomposition
 from serving.asked import Asked
@@ -99,16 +99,20 @@ def answered_before(
     if not folder.has_pending(chunk):
         return None
     decisions: dict[int, Decision] = {}
+    erased: Problems = {}
     for row in rows:
         if row.entity_id is None:
             continue
         try:
             decisions[row.row] = desk.decisions.get(score_id_of(header.seed, row.row))
+        except Erased as error:
+            # It was recorded, and erased before its part was written.
+            erased[row.row] = problem_of(error).document(header.id)
         except NotFound:
             continue
-    if not decisions:
+    if not decisions and not erased:
         return None
-    problems = {row.row: row.problem for row in rows if row.problem is not None} | folder.pending(chunk)
+    problems = {row.row: row.problem for row in rows if row.problem is not None} | folder.pending(chunk) | erased
     answers = {row: reduced(whole_answer(decision, model.manifest), asked.detail) for row, decision in decisions.items()}
     return [_line(row, answers, problems) for row in rows]
 

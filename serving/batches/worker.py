@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from registry.answer_copies import forget_erased, forget_in
 from registry.errors import AccessRefused, Conflict, NotFound, RoadRiskError, ServiceUnavailable
 from registry.locks import exclusive
 from serving.asked import Asked
@@ -59,6 +60,7 @@ class Worker:
         """Work until nothing is left; return how many chunks were done."""
         folders, done = BatchFolders(self.settings.batch_dir), 0
         folders.sweep(self.desk.clock())
+        forget_erased(folders.root, self.desk.decisions)
         while waiting := folders.waiting():
             try:
                 self._next(waiting[0])
@@ -97,6 +99,9 @@ class Worker:
         if lines is None:
             lines = answered(self.desk, model, rows, asked, seed=header.seed, folder=folder, chunk=chunk)
         folder.write_part(chunk, lines)
+        # Whoever erased after the record was made has not seen this part.
+        if erased := self.desk.decisions.erased_of_batches({header.id}):
+            forget_in(folder.path, erased[header.id])
 
     def _asked(self, header: Header) -> Asked:
         caller = header.who()

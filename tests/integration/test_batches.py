@@ -19,6 +19,7 @@ from registry.errors import ServiceUnavailable
 from serving.batches import worker as working
 from serving.batches.folder import KEPT, BatchFolder
 from tests.lib.batch_desks import ENTERPRISE, NOW, PLATE, USCC, VEHICLE, VIN, mixed, office, read_lines
+from tests.lib.bundles import PORTFOLIO
 
 TABULAR = {"vin": [VIN["vin"], None, "nonsense"], "plate_no": [None, PLATE["plate_no"], None],
            "plate_color": [None, PLATE["plate_color"], None], "ref": ["a", "b", None]}
@@ -64,6 +65,15 @@ def test_a_small_batch_is_the_single_scores_to_the_last_bit(tmp_path: Path) -> N
     single = made.client.post(f"/v1/{VEHICLE}/scores", json={"entity": VIN}).json()
     (line,) = read_lines(post(made.client, json.dumps({"entity": VIN}).encode(), "application/x-ndjson").content)
     assert {**line["answer"], "score_id": ""} == {**single, "score_id": ""}
+
+
+def test_a_portfolio_is_refused_in_batches_and_told_what_to_do(tmp_path: Path) -> None:
+    answer = office(tmp_path).client.post(
+        f"/v1/portfolios/{PORTFOLIO}/batches", content=b"{}\n", headers={"Content-Type": "application/x-ndjson"}
+    )
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+    assert answer.json()["detail"] == "a portfolio is not scored in batches"
+    assert "POST /v1/portfolios/{name}/scores" in answer.json()["remedy"]
 
 
 def test_a_batch_is_taken_in_worked_at_and_handed_out(tmp_path: Path) -> None:

@@ -48,12 +48,21 @@ def environment_of(settings: Settings) -> dict[str, str]:
 @contextmanager
 def running(command: list[str], environment: dict[str, str], port: int, log: Path, cwd: Path) -> Iterator[str]:
     """Run a service until the block ends; yields its address once it is ready."""
-    with log.open("wb") as out, subprocess.Popen(
+    with running_process(command, environment, port, log, cwd) as (address, _):
+        yield address
+
+
+@contextmanager
+def running_process(
+    command: list[str], environment: dict[str, str], port: int, log: Path, cwd: Path
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run a service until the block ends; yields its address and its parent process, which leads a group of its own."""
+    with log.open("ab") as out, subprocess.Popen(
         command, env=environment, stdout=out, stderr=out, cwd=cwd, start_new_session=True
     ) as process:
         try:
             _wait(process, port, log)
-            yield f"http://127.0.0.1:{port}"
+            yield f"http://127.0.0.1:{port}", process
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
@@ -61,6 +70,46 @@ def running(command: list[str], environment: dict[str, str], port: int, log: Pat
                     process.wait(20)
                 except subprocess.TimeoutExpired:
                     os.killpg(process.pid, signal.SIGKILL)
+
+
+def kill_whole(process: subprocess.Popen[bytes]) -> None:
+    """Kill a service with SIGKILL, its parent and all its workers, and wait until none is left."""
+    # The parent first, which would start others in their place; a worker leads a session of its own.
+    pids = pids_of(process)
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    assert process.wait(START_S) == -signal.SIGKILL, "the service ended by itself"
+    deadline = time.monotonic() + START_S
+    while not all(map(_dead, pids)):
+        assert time.monotonic() < deadline, "a worker outlived its kill"
+        time.sleep(0.01)
+
+
+def pids_of(process: subprocess.Popen[bytes]) -> list[int]:
+    """Return a process and all that descend from it, itself first."""
+    parents = dict(_with_parent())
+    found = [process.pid]
+    for pid in found:
+        found += [child for child, parent in parents.items() if parent == pid]
+    return found
+
+
+def _with_parent() -> Iterator[tuple[int, int]]:
+    for path in Path("/proc").iterdir():
+        if path.name.isdigit() and (fields := _state_of(int(path.name))):
+            yield int(path.name), int(fields[1])
+
+
+def _dead(pid: int) -> bool:
+    return (_state_of(pid) or "X")[0] in "ZX"
+
+
+def _state_of(pid: int) -> list[str]:
+    """Return what the system tells of a process, from its state on; nothing where there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

@@ -35,10 +35,14 @@ class RedisServer:
         self._process.kill()
         self._process.wait(_WITHIN_S)
 
-    def restart(self) -> None:
-        """Kill it and start it again, empty, at the same address."""
-        self.stop()
+    def start(self) -> None:
+        """Start it again, empty, at the same address."""
         self._process = self._started()
+
+    def restart(self) -> None:
+        """Kill it and start it again."""
+        self.stop()
+        self.start()
 
     def _started(self) -> subprocess.Popen[bytes]:
         import redis

@@ -74,6 +74,13 @@ class Away(DictSource):
         return super().resolve(entity, key)
 
 
+class Unread(DictSource):
+    """A store that gives no inputs; a VIN's pseudonym is computed without it."""
+
+    def read(self, product_id, entity_id, *, resources=None):
+        raise ServiceUnavailable("the feature store does not answer (TimeoutError)", remedy="Try again shortly.")
+
+
 def test_a_store_that_does_not_answer_is_left_alone_for_a_while_and_found_again() -> None:
     clock = Clock()
     source = Away(tiny_source().keys, tiny_source().inputs)
@@ -86,13 +93,28 @@ def test_a_store_that_does_not_answer_is_left_alone_for_a_while_and_found_again(
     assert refused.value.details["retry_after_s"] == 10
     assert source.asked == 3
     source.away, clock.now = False, 10.0
-    assert breaker.resolve(VEHICLE, VIN) == "e1"
+    assert breaker.resolve(VEHICLE, PLATE) == "e1"
     assert breaker.circuit.state == "closed"
+
+
+def test_a_pseudonym_that_is_computed_neither_hides_that_the_store_is_away_nor_waits_for_it() -> None:
+    source = tiny_source()
+    breaker = Breaker(Unread(source.keys, source.inputs), Circuit(failures=3))
+    for _ in range(3):
+        assert breaker.resolve(VEHICLE, VIN) == "e1"
+        with pytest.raises(ServiceUnavailable, match="does not answer"):
+            breaker.read("maintenance", "e1")
+    assert breaker.circuit.state == "open"
+    assert breaker.resolve(VEHICLE, VIN) == "e1"
+    assert breaker.resolve_many(VEHICLE, [VIN]) == ["e1"]
+    for keys in ([PLATE], [VIN, PLATE]):
+        with pytest.raises(ServiceUnavailable, match="is not asked again yet"):
+            breaker.resolve_many(VEHICLE, keys)
 
 
 def test_that_an_entity_is_not_known_is_an_answer() -> None:
     breaker = Breaker(tiny_source(), Circuit(failures=1))
     for _ in range(3):
         with pytest.raises(UnknownEntity, match="no such"):
-            breaker.resolve(VEHICLE, {"vin": "unknown"})
+            breaker.resolve(VEHICLE, {"plate_no": "unknown", "plate_color": "2"})
     assert breaker.circuit.state == "closed"
