@@ -129,10 +129,10 @@ def _intervals(
 
     def all_measures(times: Matrix) -> list[float]:
         drawn = times > 0
-        weight = w[drawn] * times[drawn]
-        if not (y[drawn] > 0).any():
+        observed, predicted, weight = y[drawn], mu[drawn], w[drawn] * times[drawn]
+        if not (observed > 0).any():
             return [float("nan")] * len(names)
-        return [measures[name](y[drawn], mu[drawn], weight) for name in names]
+        return [measures[name](observed, predicted, weight) for name in names]
 
     intervals = metrics.bootstrap_intervals(all_measures, codes, replicates=replicates, seed=seed)
     return {

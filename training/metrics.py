@@ -68,7 +68,12 @@ def d2(
 
 def balance(observed: Matrix, predicted: Matrix, weight: Matrix) -> float:
     """Return predicted total over observed total; 1 is balanced."""
-    return float(weight @ predicted) / float(weight @ observed)
+    return _total(weight, predicted) / _total(weight, observed)
+
+
+def _total(weight: Matrix, values: Matrix) -> float:
+    # Not `@`: BLAS shares so short a sum among threads, which waits longer than it adds, and adds in an order of its own.
+    return float(np.sum(weight * values))
 
 
 def _y_log_y_over(y: Matrix, mu: Matrix) -> Matrix:
@@ -81,7 +86,7 @@ def auc(observed: Matrix, predicted: Matrix, weight: Matrix | None = None) -> fl
     """Return the area under the ROC curve: P(event scores above non-event), ties counting one half."""
     positive, negative = _by_score(observed, predicted, weight)
     below = np.cumsum(negative) - negative
-    return float(positive @ (below + negative / 2) / (positive.sum() * negative.sum()))
+    return _total(positive, below + negative / 2) / float(positive.sum() * negative.sum())
 
 
 def ks(observed: Matrix, predicted: Matrix, weight: Matrix | None = None) -> float:
