@@ -186,6 +186,8 @@ class ScoreDeclaration(_Strict):
         Steps on the columns that only this score takes.
     members
         Cross-fitted boosters that are merged into one; 1 for none.
+    nested
+        Whether it is calibrated on means of boosters that have not seen the row (`training.task.TrainingTask`).
     served
         Whether `--register` registers and promotes it.
     baseline
@@ -207,6 +209,7 @@ class ScoreDeclaration(_Strict):
     split: SplitDeclaration
     components: tuple[ComponentDeclaration, ...] = Field(min_length=1)
     members: int = Field(default=1, ge=1, le=20)
+    nested: bool = False
     amount: str | None = None
     currency: str | None = None
     served: bool = False

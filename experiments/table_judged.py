@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.results import Figure
-from experiments.table_compare import Judge, Reading, compared, deciles, per_round
+from experiments.table_compare import LEVEL, Judge, Reading, compared, deciles, per_round
 from experiments.table_declaration import FigureDeclaration, ScoreDeclaration
 from experiments.table_search import Tried, best_of
 from experiments.table_task import part_of
@@ -66,10 +66,20 @@ def judged(
         "rounds": [one.name for one in fitted], "test": tables, "search": _told(fitted),
     }
     if score.calibration:
-        result["calibration"] = {"of": score.calibration, "deciles": deciles(
-            judges[score.calibration], readings[score.calibration], replicates=replicates * 5, seed=seed
-        )}
+        found = deciles(judges[score.calibration], readings[score.calibration], replicates=replicates * 5, seed=seed)
+        result["calibration"] = {"of": score.calibration, "deciles": found, **_all_within(found)}
     return result
+
+
+def _all_within(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return whether every decile lies in its bands, and how often a right score's deciles all would in the pointwise ones."""
+    if not all("band" in one for one in found):
+        return {}
+    inside = {
+        f"all_in_{kind}": all(one[kind][0] <= one["actual_to_expected"] <= one[kind][1] for one in found)
+        for kind in ("band", "simultaneous")
+    }
+    return inside | {"right_score_all_pointwise": LEVEL ** len(found)}
 
 
 def _measures(score: ScoreDeclaration, part: str) -> dict[str, str]:

@@ -24,7 +24,10 @@ BESIDE: Final = (
     "Same inputs, same training and test rows. The interval is of the paired bootstrap over the groups of rows, which are drawn "
     "once for all rounds and models."
 )
-BANDS: Final = {"band": "95 % band of a right score", "poisson": "95 % Poisson band"}
+BANDS: Final = {
+    "band": "95 % band of a right score", "poisson": "95 % Poisson band",
+    "simultaneous": "simultaneous 95 % band (Sidak) of a right score",
+}
 COLOURS: Final = {"ours": "#2b6cb0", "band": "#cbd5e0", "outside": "#c53030"}
 
 
@@ -141,7 +144,10 @@ def _decile_line(name: str, score: Mapping[str, Any]) -> str:
     for kind, words in BANDS.items():
         inside = sum(one[kind][0] <= one["actual_to_expected"] <= one[kind][1] for one in found if kind in one)
         told += [f"actual over expected lies in the {words} in {inside}"] if any(kind in one for one in found) else []
-    return f"{name}: {', '.join(told)}."
+    chance = score["calibration"].get("right_score_all_pointwise")
+    if chance is None:
+        return f"{name}: {', '.join(told)}."
+    return f"{name}: {', '.join(told)}. A right score has all of them in the pointwise band with {chance:.0%} only."
 
 
 def _holds_one(one: Mapping[str, Any]) -> bool:

@@ -102,7 +102,7 @@ def _task(declaration: TableDeclaration, score: ScoreDeclaration, frame: pd.Data
 
 
 def _members(score: ScoreDeclaration) -> dict[str, Any]:
-    return {"members": score.members} if score.members > 1 else {}
+    return {"members": score.members, "nested": score.nested} if score.members > 1 else {}
 
 
 def _component(component: ComponentDeclaration) -> ComponentTask:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any, Final
 
 import numpy as np
@@ -93,9 +94,9 @@ class FittedScore:
     raw
         (n, n_components) raw margins of the saved boosters on every row of the frame.
     out_of_fold
-        (n, n_components) raw margins of a booster that has not seen the row's group. Equal to `raw` where no booster has
-        seen it: on test, and on valid of a task with one member. Train rows of such a task have no honest margin; theirs
-        are those of `raw`.
+        (n, n_components) raw margins of a booster that has not seen the row's group, or of a mean of such boosters where the
+        task is nested. Equal to `raw` where no booster has seen it: on test, and on valid of a task with one member. Train
+        rows of such a task have no honest margin; theirs are those of `raw`.
     seed
         Seed of everything random.
     """
@@ -184,10 +185,12 @@ def fit_members(
     development = data.fitted_rows
     for member in range(count):
         tell = _within(progress, member, count)
-        one = _boosted(data, component, seed, threads, tell, parameters, member=member)
+        one = _boosted(data, component, seed, threads, tell, parameters, blind_to=(member,), draw=member)
         fitted.append(one)
         unseen = development & (blind == member)
         honest[unseen] = _predict(one.text, data, threads, unseen)
+    if data.task.nested:
+        honest = _nested(data, component, seed, threads, blind, parameters)
     text = mean_of_texts([one.text for one in fitted])
     raw = _predict(text, data, threads)
     mean = replace(
@@ -195,6 +198,20 @@ def fit_members(
         best_score=float(np.mean([one.best_score for one in fitted])),
     )
     return mean, raw, np.where(development, honest, raw)
+
+
+def _nested(
+    data: TrainingData, component: ComponentTask, seed: int, threads: int, blind: npt.NDArray[np.int64],
+    parameters: Mapping[str, Any] | None,
+) -> Matrix:
+    """Return (n,) margins of development rows: the mean of the boosters that are blind to the row's part and to one more."""
+    count = data.task.members
+    honest = np.zeros(len(data.frame))
+    for position, pair in enumerate(combinations(range(count), 2)):
+        held = data.fitted_rows & np.isin(blind, pair)
+        one = _boosted(data, component, seed, threads, None, parameters, blind_to=pair, draw=count + position)
+        honest[held] += _predict(one.text, data, threads, held) / (count - 1)
+    return honest
 
 
 def fit_component(
@@ -207,21 +224,23 @@ def fit_component(
     of the other groups and stopped on its own groups' rows of the validation period; where those hold fewer than
     `LEAST_EVENTS` events, on all its own groups' development rows.
     """
-    made = _boosted(data, component, seed, threads, progress, parameters, callbacks, member)
+    made = _boosted(data, component, seed, threads, progress, parameters, callbacks, (member,), member)
     return made, _predict(made.text, data, threads)
 
 
 def _boosted(
     data: TrainingData, component: ComponentTask, seed: int, threads: int, progress: ProgressCallback | None,
-    parameters: Mapping[str, Any] | None, callbacks: tuple[Callable[..., None], ...] = (), member: int = 0,
+    parameters: Mapping[str, Any] | None, callbacks: tuple[Callable[..., None], ...] = (),
+    blind_to: tuple[int, ...] = (0,), draw: int = 0,
 ) -> FittedComponent:
+    """Return the booster that is blind to some parts of the groups; `draw` tells apart what is random."""
     import lightgbm
 
     target = outcome(component, data.frame)
-    train, valid = _rows(data, target, seed, member)
+    train, valid = _rows(data, target, seed, blind_to)
     _check_fold(component, target, train, TRAIN)
     _check_fold(component, target, valid, VALID)
-    settings, n_trees, patience = _parameters(data, component, seed + member, parameters)
+    settings, n_trees, patience = _parameters(data, component, seed + draw, parameters)
     tell = progress or _silent
     try:
         train_set = _dataset(data, target, train)
@@ -245,11 +264,11 @@ def blind_member(data: TrainingData, seed: int) -> npt.NDArray[np.int64]:
     return member_of(data.frame[data.task.group], members=data.task.members, seed=seed)
 
 
-def _rows(data: TrainingData, target: Outcome, seed: int, member: int) -> tuple[Mask, Mask]:
+def _rows(data: TrainingData, target: Outcome, seed: int, blind_to: tuple[int, ...]) -> tuple[Mask, Mask]:
     """Return the rows that a member is fitted on, and those that it stops on."""
     if data.task.members == 1:
         return target.used & data.in_fold(TRAIN), target.used & data.in_fold(VALID)
-    usable, own = target.used & data.fitted_rows, blind_member(data, seed) == member
+    usable, own = target.used & data.fitted_rows, np.isin(blind_member(data, seed), blind_to)
     period = usable & own & data.in_fold(VALID)
     enough = int((target.label[period] > 0).sum()) >= LEAST_EVENTS
     return usable & ~own, period if enough else usable & own

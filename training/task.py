@@ -122,6 +122,9 @@ class TrainingTask:
         Shares of the reference population that are (red, orange, yellow).
     members
         Boosters per component that are fitted crosswise over groups and averaged (`training.members`); 1 fits one on train.
+    nested
+        Whether margins out of fold are means of boosters, as served ones are: of those blind to the row's part and to one
+        more. Their slope is then that of a mean and not of a single booster; it takes K (K - 1) / 2 further fits, K >= 3.
     unit
         Column of the scored unit, whose dispersion around the prediction is estimated; None for none.
     lines
@@ -158,6 +161,7 @@ class TrainingTask:
     tier_shares: tuple[float, float, float] = (0.05, 0.15, 0.30)
     group: str
     members: int = 1
+    nested: bool = False
     unit: str | None = None
     lines: tuple[LineTask, ...] = ()
     time: str | None = None
@@ -179,6 +183,8 @@ class TrainingTask:
                 raise ValueError(f"task {self.id}: feature {feature.name} is a category, its null cannot mean zero")
         if self.members < 1:
             raise ValueError(f"task {self.id}: at least one member, met {self.members}")
+        if self.nested and self.members < 3:
+            raise ValueError(f"task {self.id}: nested margins need at least three members, met {self.members}")
         own = {component.name for component in self.components if component.score_weight}
         if self.answer == "pure_premium" and own != {"frequency", "severity"}:
             raise ValueError(f"task {self.id}: a pure premium has the components frequency and severity")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import lightgbm  # noqa: TID253 - its subject
@@ -60,6 +61,33 @@ def test_a_row_out_of_fold_does_not_depend_on_the_outcomes_of_its_group() -> Non
     assert (before.raw[held] != after.raw[held]).all()
 
 
+def test_nested_margins_do_not_depend_on_the_outcomes_of_the_group_and_leave_the_served_booster_as_it_was() -> None:
+    frame, plain = made_up(), task("rate", members=3)
+    what = replace(plain, nested=True)
+    before = fit_score(what, frame, seed=7, threads=1, parameters=EXACT)
+    group = frame.loc[frame["fold"] != TEST, "group"].iloc[0]
+    own = (frame["group"] == group).to_numpy()
+    after = fit_score(what, frame.assign(claims=frame["claims"].where(~own, 25.0)), seed=7, threads=1, parameters=EXACT)
+    held = own & before.data.fitted_rows
+    np.testing.assert_array_equal(before.out_of_fold[held], after.out_of_fold[held])
+    single = fit_score(plain, frame, seed=7, threads=1, parameters=EXACT)
+    assert single.components[0].text == before.components[0].text
+    assert (single.out_of_fold[held] != before.out_of_fold[held]).all()
+
+
+def test_nested_margins_find_the_slope_of_a_mean_of_members_that_differ() -> None:
+    frame = made_up()
+    noisy = {**EXACT, "n_trees": 40, "num_leaves": 31, "min_data_in_leaf": 5, "lambda_l2": 0.0}
+    what = task("rate", members=4)
+    slopes, best = [], []
+    for nested in (False, True):
+        fitted = fit_score(replace(what, nested=nested), frame, seed=7, threads=1, parameters=noisy)
+        slopes.append(calibrate(fitted)[0].components[0].slope)
+        best.append(float(np.std(fitted.out_of_fold[fitted.data.fitted_rows, 0])))
+    assert best[1] < 0.97 * best[0]
+    assert slopes[1] > slopes[0] + 0.02
+
+
 def test_rows_of_the_test_are_judged_by_the_saved_mean() -> None:
     fitted = fit_score(task("rate", members=3), made_up(), seed=7, threads=1, parameters=EXACT)
     test = fitted.data.in_fold(TEST)
@@ -90,3 +118,8 @@ def test_averaging_and_honest_margins_pay_out_of_sample() -> None:
     known = single.data.in_fold(TEST) & (truth.notna() & frame["use"].notna()).to_numpy()
     error = [np.std(fitted.raw[known, 0] - truth[known]) for fitted in (single, many)]
     assert error[1] < error[0]
+
+
+def test_nested_margins_need_three_members() -> None:
+    with pytest.raises(ValueError, match="at least three"):
+        replace(task("rate", members=2), nested=True)

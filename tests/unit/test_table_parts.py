@@ -147,7 +147,21 @@ def test_deciles_of_a_right_score_lie_in_their_bands_and_shared_rows_have_none()
     found = deciles(Judge("poisson", 1.5), [one], replicates=60, seed=1)
     assert len(found) == 10
     assert sum(low <= row["actual_to_expected"] <= high for row in found for low, high in [row["poisson"]]) >= 9
+    assert all(row["simultaneous"][0] < row["band"][0] < 1 < row["band"][1] < row["simultaneous"][1] for row in found)
     assert all("band" not in row for row in deciles(Judge("poisson", 1.5), [one, one], replicates=20, seed=1))
+
+
+def test_the_simultaneous_band_holds_all_deciles_of_a_right_score_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(3)
+    mean = rng.uniform(0.2, 2.0, 2000)
+    inside = {"band": 0, "simultaneous": 0}
+    for _ in range(200):
+        one = reading("one", mean, mean, rng.poisson(mean).astype(float))
+        found = deciles(Judge("poisson", 1.5), [one], replicates=2, seed=1)
+        for kind in inside:
+            inside[kind] += all(row[kind][0] <= row["actual_to_expected"] <= row[kind][1] for row in found)
+    assert inside["simultaneous"] >= 182  # 190 are expected, with a deviation of 3
+    assert inside["band"] <= 155  # 120 are expected; counts are whole, so the band is a little wide
 
 
 def sample(objective: Any, label: np.ndarray[Any, Any]) -> Sample:
