@@ -249,6 +249,16 @@ class Manifest(_Strict):
         return tuple(feature for feature in self.features if feature.null_rule == "required")
 
     @cached_property
+    def labels(self) -> tuple[tuple[str, str, str, str, str], ...]:
+        """Name, zh, en, unit and group of each feature: what every answer says of them, read once."""
+        return tuple((feature.name, feature.zh, feature.en, feature.unit, feature.group) for feature in self.features)
+
+    @cached_property
+    def component_places(self) -> dict[str, int]:
+        """Position of each component by its name."""
+        return {component.name: place for place, component in enumerate(self.components)}
+
+    @cached_property
     def groups(self) -> Partition:
         """The inputs by feature group."""
         return Partition.of(feature.group for feature in self.features)
@@ -261,7 +271,7 @@ class Manifest(_Strict):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy; what is derived from its features is of its own features."""
         copied = super().model_copy(update=update, deep=deep)
-        for name in ("feature_names", "may_be_unknown", "required", "groups", "reason_codes"):
+        for name in ("feature_names", "may_be_unknown", "required", "labels", "component_places", "groups", "reason_codes"):
             copied.__dict__.pop(name, None)
         return copied
 

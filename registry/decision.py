@@ -119,7 +119,8 @@ def recorded_matrix(decision: Decision) -> npt.NDArray[np.float64]:
 
 def as_encoded(matrix: npt.NDArray[np.float64]) -> tuple[float | None, ...]:
     """Return the first row of a matrix as it is recorded: null for NaN."""
-    return tuple(None if math.isnan(value) else value for value in matrix[0].tolist())
+    # Only NaN differs from itself.
+    return tuple([value if value == value else None for value in matrix[0].tolist()])
 
 
 def check_recomputed(decision: Decision, *, base: float, clamp: float, contributions: dict[str, float]) -> float:

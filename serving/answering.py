@@ -165,14 +165,11 @@ def decomposition(
 
     `contributions` are (n_features,) points; base plus their sum plus clamp is the total.
     """
+    strongest = sorted(zip(manifest.labels, contributions, strict=True), key=lambda pair: -abs(pair[1]))
     lines = [
-        {
-            "feature": feature.name, "zh": feature.zh, "en": feature.en, "value": values[feature.name],
-            "unit": feature.unit, "points": points, "group": feature.group,
-        }
-        for feature, points in zip(manifest.features, contributions, strict=True)
+        {"feature": name, "zh": zh, "en": en, "value": values[name], "unit": unit, "points": points, "group": group}
+        for (name, zh, en, unit, group), points in strongest
     ]
-    lines.sort(key=lambda line: -abs(line["points"]))  # type: ignore[arg-type]  # points are floats among mixed values
     return {"base": base, "contributions": lines, "clamp": clamp, "total": total}
 
 

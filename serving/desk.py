@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from features.online import OnlineInputs
 from registry.access.usage import counts_of
@@ -29,6 +29,9 @@ from serving.stages import stage
 if TYPE_CHECKING:
     from registry.access.roles import Action
     from serving.shadow import Shadow, ShadowHolder
+
+_OF_GRANT: Final = ("consumer", "role", "key_id", "scenario", "detail")
+"""What a record keeps of the grant under which it was asked."""
 
 
 @dataclass(frozen=True)
@@ -251,7 +254,8 @@ class ScoringDesk:
     def decision_of(self, model: LiveScorer, inputs: OnlineInputs, scored: Scored, asked: Asked) -> Decision:
         """Return the record of an answer."""
         manifest, grant = model.manifest, asked.grant
-        decision = Decision(
+        given = {} if grant is None else {name: getattr(grant, name) for name in _OF_GRANT}
+        return Decision(
             score_id=scored.answer["score_id"], request_id=asked.request_id, at=self.clock(), product=manifest.product,
             entity_id=inputs.entity_id, as_of=inputs.as_of, model_version=model.version, digest=model.scorer.digest,
             inputs={name: inputs.values[name] for name in manifest.feature_names}, encoded=scored.encoded,
@@ -259,13 +263,7 @@ class ScoringDesk:
             contributions=dict(scored.contributions or {}),
             latency_ms=round((time.perf_counter() - asked.started) * 1000, 3), related=dict(inputs.related),
             epoch=self.source.epoch, engine=model.scorer.engine, degraded=bool(scored.answer["degraded"]), batch=asked.batch,
-            traceparent=asked.traceparent or None,
-        )
-        if grant is None:
-            return decision
-        return replace(
-            decision, consumer=grant.consumer, role=grant.role, key_id=grant.key_id, scenario=grant.scenario,
-            detail=grant.detail,
+            traceparent=asked.traceparent or None, **given,
         )
 
     def warm_up(self) -> None:

@@ -64,17 +64,18 @@ def line_tables(
 def _table(
     manifest: Manifest, explanation: Explanation, row: int, names: tuple[str, str], mean: float
 ) -> list[dict[str, Any]]:
-    positions = [[component.name for component in manifest.components].index(name) for name in names]
+    positions = [manifest.component_places[name] for name in names]
     groups = manifest.groups
     parts = [groups.sums(explanation.component_contributions[row, k]) for k in positions]
     logs = dict(zip(groups.names, zip(*parts, strict=True), strict=True))
     base = [float(explanation.component_base[k]) for k in positions]
     base_log = sum(base) - math.log(mean)
-    scale = mean * logarithmic_mean_to_one(base_log + sum(map(sum, logs.values())))
-    ordered = sorted(logs, key=lambda name: -abs(sum(logs[name])))
+    totals = {name: sum(pair) for name, pair in logs.items()}
+    scale = mean * logarithmic_mean_to_one(base_log + sum(totals.values()))
+    ordered = sorted(logs, key=lambda name: -abs(totals[name]))
     return [
         _line(BASE, base, base_log, scale),
-        *(_line((name, *GROUPS[name]), logs[name], sum(logs[name]), scale) for name in ordered),
+        *(_line((name, *GROUPS[name]), logs[name], totals[name], scale) for name in ordered),
     ]
 
 
