@@ -271,8 +271,9 @@ class Manifest(_Strict):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy; what is derived from its features is of its own features."""
         copied = super().model_copy(update=update, deep=deep)
-        for name in ("feature_names", "may_be_unknown", "required", "labels", "component_places", "groups", "reason_codes"):
-            copied.__dict__.pop(name, None)
+        for name, member in vars(Manifest).items():
+            if isinstance(member, cached_property):
+                copied.__dict__.pop(name, None)
         return copied
 
 
