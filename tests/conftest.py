@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from registry.ledger_sqlite import SqliteStore
 from registry.settings import Settings
 from tests.lib.provinces import load, settled, simulate, take_in
 
@@ -20,6 +24,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "spark: starts a Spark session, which needs Java (deselect with -m 'not spark')")
     for line in THEIR_WARNINGS:
         config.addinivalue_line("filterwarnings", line)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _stores_left_open() -> Iterator[None]:
+    """Close the ledgers that tests left open, before the last collection calls each of them a leak."""
+    yield
+    for one in gc.get_objects():
+        if isinstance(one, SqliteStore):
+            # Closed by its test already: its lock files are.
+            with suppress(ValueError):
+                one.close()
 
 
 @pytest.fixture(scope="session")
