@@ -196,8 +196,8 @@ class DecisionLedger:
         seq = self._chain.store.read(query, (self._sealing.tag(entity_id), product))[0][0]
         return next(self.decisions(after=seq - 1, limit=1), None) if seq is not None else None
 
-    def about(self, entity_id: str, *, before: int | None = None, limit: int = 50) -> list[tuple[int, Decision]]:
-        """Return the newest decisions that an entity is the subject of or related to, newest first, each with its ledger position.
+    def about(self, entity_id: str, *, before: int | None = None, limit: int = 50) -> Iterator[tuple[int, Decision]]:
+        """Yield the newest decisions that an entity is the subject of or related to, newest first, each with its ledger position.
 
         Parameters
         ----------
@@ -210,12 +210,10 @@ class DecisionLedger:
             f"SELECT DISTINCT seq FROM {self._table}_subjects WHERE tag = ? AND seq < ? ORDER BY seq DESC LIMIT ?"  # noqa: S608 - checked name
         )
         rows = self._chain.store.read(query, (self._sealing.tag(entity_id), before or _NEVER, limit))
-        found: list[tuple[int, Decision]] = []
         for seq in (int(row[0]) for row in rows):
             (entry,) = self._chain.entries(after=seq - 1, limit=1)
             if (wrapped := self._eraser.wrapped(seq, seq).get(seq)) is not None:
-                found.append((seq, decision_of(entry, self._sealing, wrapped)))
-        return found
+                yield seq, decision_of(entry, self._sealing, wrapped)
 
     def between(self, after: int, until: int) -> Iterator[Decision]:
         """Yield the decisions behind one ledger position up to another; what was erased is left out."""

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from registry.encoding import Matrix
-from registry.treeshap.forest import parse_forest
+from registry.treeshap.forest import CATEGORICAL, parse_forest
 
 if TYPE_CHECKING:
     from registry.scorer import Scorer
@@ -33,7 +33,6 @@ RELAXED: Final = 8
 """Sets whose changes are made as small as they may be, those that lower the score most."""
 ROUNDING: Final = 0.02
 """Part of the way to the median by which a change may be larger than it must be, for a number of fewer digits. [A]"""
-_CATEGORICAL: Final = 1
 
 
 @dataclass(frozen=True)
@@ -178,6 +177,6 @@ def _thresholds(scorer: Scorer) -> list[list[float]]:
     for component in scorer.manifest.components:
         for tree in parse_forest(scorer.bundle.booster_text(component.name)).trees:
             for feature, threshold, decision in zip(tree.feature, tree.threshold, tree.decision, strict=True):
-                if not int(decision) & _CATEGORICAL:
+                if not int(decision) & CATEGORICAL:
                     found[int(feature)].add(float(threshold))
     return [sorted(one) for one in found]

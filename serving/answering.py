@@ -100,7 +100,7 @@ def answer_again(scorer: Scorer, inputs: OnlineInputs, *, scored: bool, engine: 
     matrix, unseen = scorer.encode([values])
     answer = _head(scorer.manifest, "") | {"warnings": []}
     if not scored:
-        return Scored(answer | {"tier": _tier("grey")}, as_encoded(matrix))
+        return Scored(answer | {"tier": tier_words("grey")}, as_encoded(matrix))
     explanation = scorer.explain(matrix, engine=engine)
     return fill(answer, scorer.manifest, explanation, matrix, values, inputs.exposure, unseen[0])
 
@@ -121,7 +121,7 @@ def unscored(
     answer["warnings"] = _of_sources(inputs.sources) + ([DEGRADED] if degraded else [])
     answer["no_score"] = no_score_of(manifest, values, inputs.sources, product)
     if answer["no_score"] is not None:
-        answer["tier"] = _tier("grey")
+        answer["tier"] = tier_words("grey")
     return answer
 
 
@@ -207,14 +207,15 @@ def _score(
     margins = explanation.component_base + explanation.component_contributions[row].sum(axis=1)
     used = exposure if manifest.answer == "rate" else None
     return {
-        "score": round(points, 1), "points": points, "tier": _tier(manifest.scale.tier(points)),
+        "score": round(points, 1), "points": points, "tier": tier_words(manifest.scale.tier(points)),
         "percentile": round(percentile_of(points, manifest.reference.point_quantiles), 2),
         "answer": answer_of(manifest, margins.tolist(), exposure=used, inputs=values),
         "exposure": None if used is None else {"value": used, "unit": manifest.exposure_unit},
     }
 
 
-def _tier(code: Tier) -> dict[str, str]:
+def tier_words(code: Tier) -> dict[str, str]:
+    """Return a tier as it is answered."""
     zh, en = TIERS[code]
     return {"code": code, "zh": zh, "en": en}
 

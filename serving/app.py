@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 
 from registry.errors import RoadRiskError
@@ -23,6 +22,7 @@ from serving.crowd import Crowd
 from serving.desk import ScoringDesk
 from serving.documents import DESCRIPTION, finish
 from serving.envelope import PROBLEM, Envelope, request_id_of
+from serving.framework import bare_app
 from serving.gate import Gate, KeyCheck, open_gate
 from serving.limits import DEFAULT_MAX_BODY_BYTES, BodyLimits
 from serving.metrics import Metrics
@@ -34,12 +34,6 @@ from serving.score_routes import score_router
 
 if TYPE_CHECKING:
     from serving.tracing import Tracer
-
-NO_TELEMETRY: Final[TelemetryConfig] = {
-    "auto_configure": False, "logs": False, "metrics": False, "operation_spans": False, "tracing": False,
-}
-"""The framework's telemetry keeps request bodies and exception texts, and an environment variable would export them."""
-
 
 def create_app(
     desk: ScoringDesk, gate: Gate, *, rows_behind: RowsBehind | None = None, batches: BatchDesk | None = None,
@@ -66,10 +60,7 @@ def create_app(
     """
     metrics, door = Metrics(), Door(gate)
     past = PastScores(desk.live, desk.decisions, desk.clock, rows_behind)
-    app = FastAPI(
-        title="roadrisk", version=API_VERSION, description=DESCRIPTION, openapi_url=None, docs_url=None, redoc_url=None,
-        redirect_slashes=False, telemetry=NO_TELEMETRY,
-    )
+    app = bare_app(title="roadrisk", version=API_VERSION, description=DESCRIPTION)
     app.include_router(score_router(desk, door, metrics))
     app.include_router(past_router(past, door))
     if batches is not None:

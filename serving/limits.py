@@ -54,7 +54,7 @@ class BodyLimits:
         await self._app(scope, _replay(body, receive), send)
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes:
-        declared = _header(scope, b"content-length")
+        declared = header_of(scope, b"content-length")
         if declared.isdigit() and int(declared) > self._max:
             await self._drain(scope, receive, int(declared))
             raise self._too_long()
@@ -73,7 +73,7 @@ class BodyLimits:
                 return b"".join(chunks)
 
     async def _drain(self, scope: Scope, receive: Receive, declared: int) -> None:
-        expects = _header(scope, b"expect").lower() == b"100-continue"
+        expects = header_of(scope, b"expect").lower() == b"100-continue"
         if expects or declared > self._max * DRAIN_FACTOR:
             return
         deadline, total = time.monotonic() + DRAIN_S, 0
@@ -99,11 +99,22 @@ def is_batch(scope: Scope) -> bool:
     return scope["method"] == "POST" and path.startswith("/v1/") and path.endswith("/batches")
 
 
+async def next_message(receive: Receive, deadline: float) -> Message:
+    """Return the next message of a request; raises `TimeoutError` if none comes before a moment of `time.monotonic`."""
+    # `wait_for` would make a task for every message, most of which are there already.
+    async with asyncio.timeout(max(deadline - time.monotonic(), 0.01)):
+        return await receive()
+
+
+def header_of(scope: Scope, name: bytes) -> bytes:
+    """Return a header of a request, empty where there is none."""
+    found: list[bytes] = [value for key, value in scope["headers"] if key == name]
+    return found[0] if found else b""
+
+
 async def _receive_until(receive: Receive, deadline: float) -> Message:
     try:
-        # `wait_for` would make a task for every message, most of which are there already.
-        async with asyncio.timeout(max(deadline - time.monotonic(), 0.01)):
-            return await receive()
+        return await next_message(receive, deadline)
     except TimeoutError:
         raise RefusedBody(Problem(
             slug="body-too-slow", title="Body too slow", status=408, headers={"Connection": "close"},
@@ -112,9 +123,9 @@ async def _receive_until(receive: Receive, deadline: float) -> Message:
 
 
 def _check_type(scope: Scope) -> None:
-    media, _, parameters = _header(scope, b"content-type").decode("latin-1").partition(";")
+    media, _, parameters = header_of(scope, b"content-type").decode("latin-1").partition(";")
     charset = parameters.strip().lower().removeprefix("charset=").strip('"')
-    encoding = _header(scope, b"content-encoding").lower()
+    encoding = header_of(scope, b"content-encoding").lower()
     if media.strip().lower() == "application/json" and charset in ("", "utf-8") and encoding in (b"", b"identity"):
         return
     raise RefusedBody(Problem(
@@ -123,11 +134,6 @@ def _check_type(scope: Scope) -> None:
         remedy="Send `Content-Type: application/json`, without compression.",
         headers={"Accept-Post": "application/json"},
     ))
-
-
-def _header(scope: Scope, name: bytes) -> bytes:
-    found: list[bytes] = [value for key, value in scope["headers"] if key == name]
-    return found[0] if found else b""
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

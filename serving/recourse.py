@@ -9,12 +9,11 @@ from typing import Any, Final
 from features.online import OnlineInputs
 from registry.products import ScoreProduct
 from registry.recourse import MOST_CHANGES, Move, Way, search
-from registry.scale import TIERS, Tier
-from serving.answering import answer_score
+from registry.scale import Tier
+from serving.answering import answer_score, tier_words
 from serving.live import LiveScorer
 
-LOWERED: Final[tuple[Tier, ...]] = ("orange", "yellow", "blue")
-"""Tiers that can be asked for, beginning with the one below red."""
+NEXT_LOWER: Final[Mapping[Tier, Tier]] = {"red": "orange", "orange": "yellow", "yellow": "blue"}
 NO_SCORE: Final = ("没有评分，无从降档", "there is no score to be lowered")
 LOWEST: Final = ("已处于最低风险档", "the tier is the lowest already")
 BELOW: Final = ("分值已低于所求档位的上限", "the points are below that tier's limit already")
@@ -34,13 +33,11 @@ def limit_of(current: Mapping[str, Any], model: LiveScorer, asked: Tier | None) 
     asked
         The tier that was asked for; without one the next lower.
     """
-    met: Tier = current["tier"]["code"]
-    if asked is None:
-        if met not in ("red", *LOWERED) or met == "blue":
-            return None, None
-        asked = LOWERED[("red", *LOWERED).index(met)]
+    target = asked or NEXT_LOWER.get(current["tier"]["code"])
+    if target is None:
+        return None, None
     yellow, orange, red = model.manifest.cut_points
-    return asked, {"orange": red, "yellow": orange, "blue": yellow}[asked]
+    return target, {"orange": red, "yellow": orange, "blue": yellow}[target]
 
 
 def recourse_of(
@@ -65,7 +62,7 @@ def recourse_of(
     target, below = limit_of(current, model, asked)
     answer = {
         **{name: current[name] for name in ("score_id", "product", "score", "points", "tier", "model", "as_of")},
-        "target": None if target is None else {"code": target, "zh": TIERS[target][0], "en": TIERS[target][1]},
+        "target": None if target is None else tier_words(target),
         "below_points": below, "ways": [], "reachable_points": None, "n_inputs": 0, "exhaustive": True, "none_because": None,
     }
     if current["points"] is None:

@@ -118,22 +118,26 @@ VehicleKey = Annotated[
 ]
 
 
-class VehicleRequest(Strict):
+class _OfVehicle(Strict):
+    entity: VehicleKey = Field(description="the vehicle, by plate or by VIN")
+
+
+class _OfEnterprise(Strict):
+    entity: EnterpriseKey = Field(description="the enterprise, by credit code")
+
+
+class VehicleRequest(_OfVehicle):
     """A request for the score of one vehicle."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [
         {"entity": {"plate_no": "赣A12345", "plate_color": "2"}}, {"entity": {"vin": "L99000248R0000017"}},
     ]})
 
-    entity: VehicleKey = Field(description="the vehicle, by plate or by VIN")
 
-
-class EnterpriseRequest(Strict):
+class EnterpriseRequest(_OfEnterprise):
     """A request for the score of one enterprise."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"entity": {"uscc": "913601000000001664"}}]})
-
-    entity: EnterpriseKey = Field(description="the enterprise, by credit code")
 
 
 ScoreRequest = VehicleRequest | EnterpriseRequest
@@ -153,16 +157,12 @@ class _WhatIf(Strict):
     )
 
 
-class VehicleWhatIf(_WhatIf):
+class VehicleWhatIf(_OfVehicle, _WhatIf):
     """A what-if question about one vehicle."""
 
-    entity: VehicleKey = Field(description="the vehicle, by plate or by VIN")
 
-
-class EnterpriseWhatIf(_WhatIf):
+class EnterpriseWhatIf(_OfEnterprise, _WhatIf):
     """A what-if question about one enterprise."""
-
-    entity: EnterpriseKey = Field(description="the enterprise, by credit code")
 
 
 WhatIfRequest = VehicleWhatIf | EnterpriseWhatIf
@@ -178,16 +178,12 @@ class _Recourse(Strict):
     )
 
 
-class VehicleRecourse(_Recourse):
+class VehicleRecourse(_OfVehicle, _Recourse):
     """A question about what would bring one vehicle into a lower tier."""
 
-    entity: VehicleKey = Field(description="the vehicle, by plate or by VIN")
 
-
-class EnterpriseRecourse(_Recourse):
+class EnterpriseRecourse(_OfEnterprise, _Recourse):
     """A question about what would bring one enterprise into a lower tier."""
-
-    entity: EnterpriseKey = Field(description="the enterprise, by credit code")
 
 
 RecourseRequest = VehicleRecourse | EnterpriseRecourse

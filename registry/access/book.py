@@ -71,7 +71,7 @@ class AccessBook:
         key = state.keys.get(presented.key_id) if presented else None
         # An unknown key costs the same comparison as a known one.
         right = presented is not None and matches(presented, key.mac if key else _NOBODY, self._pepper)
-        if key is None or not right or not key.valid(now) or state.consumers[key.consumer].closed_at is not None:
+        if key is None or not right or not _lets_in(state, key, now):
             raise Unauthenticated(
                 "the call carries no API key that is known and valid", where="Authorization",
                 remedy="Send a valid key; ask the operator of the platform for one.",
@@ -86,9 +86,7 @@ class AccessBook:
         """
         state = self.state()
         key = state.keys.get(key_id)
-        if key is None or not key.valid(now) or state.consumers[key.consumer].closed_at is not None:
-            return None
-        return _caller(state, key)
+        return None if key is None or not _lets_in(state, key, now) else _caller(state, key)
 
     def authorise(
         self, caller: Caller, *, product: str, action: Action, now: datetime, scenario: str | None = None
@@ -139,6 +137,10 @@ class AccessBook:
     def close(self) -> None:
         """Let go of the ledger."""
         self._watch.close()
+
+
+def _lets_in(state: AccessState, key: ApiKey, now: datetime) -> bool:
+    return key.valid(now) and state.consumers[key.consumer].closed_at is None
 
 
 def _caller(state: AccessState, key: ApiKey) -> Caller:

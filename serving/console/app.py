@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -16,6 +16,7 @@ from serving.console.guard import Guard
 from serving.console.overview_routes import overview_router
 from serving.console.pages import ROOT, problem_page
 from serving.console.search_routes import search_router
+from serving.framework import bare_app
 from serving.problems import Problem, internal, of_status, problem_of
 
 if TYPE_CHECKING:
@@ -24,10 +25,7 @@ if TYPE_CHECKING:
 
 def create_console(console: Console) -> ASGIApp:
     """Return the console behind its guard."""
-    app = FastAPI(
-        openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False,
-        telemetry={"auto_configure": False, "logs": False, "metrics": False, "operation_spans": False, "tracing": False},
-    )
+    app = bare_app()
     for router in (entry_router(console), search_router(console), decision_router(console), overview_router(console)):
         app.include_router(router)
     app.add_exception_handler(RoadRiskError, _ours)

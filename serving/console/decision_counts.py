@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from registry.errors import RoadRiskError
 from registry.local_time import SHANGHAI
+from registry.scale import TIERS
 
 if TYPE_CHECKING:
     from registry.decisions import Decision, DecisionLedger
@@ -25,9 +26,6 @@ BUDGET_S: Final = 2.0
 _STRETCH: Final = 100
 _PAUSE_S: Final = 0.02
 """Between two stretches in the background, so that requests do not wait."""
-TIERS: Final = ("red", "orange", "yellow", "blue", "grey")
-
-
 _log = logging.getLogger(__name__)
 
 
@@ -144,7 +142,7 @@ class DecisionCounts:
 
     def _product(self, name: str) -> ProductCounts:
         whole = self._whole[name]
-        tiers = {tier: self._tiers[name, tier] for tier in TIERS}
+        tiers: dict[str, Cell] = {tier: self._tiers[name, tier] for tier in TIERS}
         months = {month: cell for (product, month), cell in sorted(self._months.items()) if product == name}
         enough = self._enough(whole)
         grey = tiers["grey"]

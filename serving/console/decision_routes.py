@@ -39,7 +39,7 @@ def _add_reading(router: APIRouter, console: Console) -> None:
         decision, grant = _seen(console, request, score_id, "explain")
         rows = request.query_params.get("rows") == "1" and grant.detail == "exact"
         view = decision_view(console, request, decision, grant, rows=rows)
-        said = quantities(view.answer["answer"] or {}, visit_of(request).language)
+        said = quantities(view.answer, visit_of(request).language)
         return page(
             request, "decision.html", view=view, quantities=said, resource=resource_label, grounds=GROUNDS, outcomes=OUTCOMES,
             rows_asked=rows,
@@ -50,7 +50,6 @@ def _add_reading(router: APIRouter, console: Console) -> None:
         decision, grant = _seen(console, request, score_id, "replay")
         verdict = console.past.replay(decision, grant, request_id=request_id(request))
         return page(request, "replay.html", decision=decision, verdict=verdict)
-
 
     @router.post("/console/decisions/{score_id}/recourse")
     def recourse(score_id: ScoreId, request: Request) -> Response:

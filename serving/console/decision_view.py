@@ -11,6 +11,7 @@ from registry.access.duties import Recorded, due, unanswered
 from registry.access.duty_book import recorded
 from registry.entities import ENTERPRISE
 from registry.errors import IntegrityError, NotFound
+from registry.feature_spec import GROUPS
 from registry.products import PRODUCTS
 from registry.resources import RESOURCES
 from serving.authorised import request_id
@@ -87,8 +88,6 @@ class DecisionView:
         by_group: dict[str, list[Mapping[str, Any]]] = {}
         for one in sorted(found, key=lambda one: -abs(one["points"] or 0.0)):
             by_group.setdefault(one["group"], []).append(one)
-        from registry.feature_spec import GROUPS
-
         return [({"zh": GROUPS[name][0], "en": GROUPS[name][1]}, entries) for name, entries in by_group.items()]
 
 

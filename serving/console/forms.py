@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 from starlette.types import Receive, Scope
 
+from serving.limits import header_of, next_message
 from serving.problems import Problem
 
 MOST_BYTES: Final = 16 * 1024
@@ -28,7 +28,7 @@ class FormRefused(Exception):
 
 def header(scope: Scope, name: bytes) -> str:
     """Return a header of a request, empty where there is none."""
-    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")
+    return header_of(scope, name).decode("latin-1")
 
 
 def check_origin(scope: Scope) -> None:
@@ -79,7 +79,7 @@ async def _body(receive: Receive) -> bytes:
     chunks, total, deadline = [], 0, time.monotonic() + WAIT_S
     while True:
         try:
-            message = await asyncio.wait_for(receive(), max(deadline - time.monotonic(), 0.01))
+            message = await next_message(receive, deadline)
         except TimeoutError:
             raise FormRefused(Problem(
                 slug="body-too-slow", title="Body too slow", status=408, detail="the form did not arrive in time",

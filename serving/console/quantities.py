@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from serving.console.messages import catalogue
 from serving.console.wording import number, percent
@@ -12,7 +12,6 @@ from serving.console.wording import number, percent
 _SHARES: Final = ("probability", "cause_")
 _MONEY: Final = ("pure_premium", "severity", "large_losses")
 _BOUNDS: Final = ("_low", "_high", "_low_d", "_high_d", "_low_km", "_high_km")
-_OF_LINES: Final = ("_cargo", "_carrier_liability")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,13 +24,14 @@ class Quantity:
     interval: str
 
 
-def quantities(answer: Mapping[str, float], language: str) -> list[Quantity]:
+def quantities(answer: Mapping[str, Any], language: str) -> list[Quantity]:
     """Return the quantities of an answer, without those of further insurance lines, which have tables of their own."""
+    found: Mapping[str, float] = answer["answer"] or {}
+    left_out = (*_BOUNDS, *(f"_{line['line']}" for line in answer.get("lines", ())))
     return [
         Quantity(name=name, label=catalogue(language).get(f"quantity.{name}", name), value=_written(name, value),
-                 interval=_interval(answer, name))
-        for name, value in answer.items()
-        if not name.endswith(_BOUNDS) and not name.endswith(_OF_LINES)
+                 interval=_interval(found, name))
+        for name, value in found.items() if not name.endswith(left_out)
     ]
 
 

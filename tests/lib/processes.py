@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import psutil
 
 from registry.settings import Settings
 
@@ -75,41 +76,32 @@ def running_process(
 def kill_whole(process: subprocess.Popen[bytes]) -> None:
     """Kill a service with SIGKILL, its parent and all its workers, and wait until none is left."""
     # The parent first, which would start others in their place; a worker leads a session of its own.
-    pids = pids_of(process)
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
+    whole = _with_descendants(process)
+    for one in whole:
+        one.kill()
     assert process.wait(START_S) == -signal.SIGKILL, "the service ended by itself"
     deadline = time.monotonic() + START_S
-    while not all(map(_dead, pids)):
+    while not all(map(_dead, whole)):
         assert time.monotonic() < deadline, "a worker outlived its kill"
         time.sleep(0.01)
 
 
 def pids_of(process: subprocess.Popen[bytes]) -> list[int]:
     """Return a process and all that descend from it, itself first."""
-    parents = dict(_with_parent())
-    found = [process.pid]
-    for pid in found:
-        found += [child for child, parent in parents.items() if parent == pid]
-    return found
+    return [one.pid for one in _with_descendants(process)]
 
 
-def _with_parent() -> Iterator[tuple[int, int]]:
-    for path in Path("/proc").iterdir():
-        if path.name.isdigit() and (fields := _state_of(int(path.name))):
-            yield int(path.name), int(fields[1])
+def _with_descendants(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    parent = psutil.Process(process.pid)
+    return [parent, *parent.children(recursive=True)]
 
 
-def _dead(pid: int) -> bool:
-    return (_state_of(pid) or "X")[0] in "ZX"
-
-
-def _state_of(pid: int) -> list[str]:
-    """Return what the system tells of a process, from its state on; nothing where there is none."""
+def _dead(process: psutil.Process) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return []
+        # A process whose parent has not heard of its end is still listed.
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
