@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -10,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from registry.errors import RoadRiskError
-from registry.ledger_sqlite import SqliteStore
 from registry.settings import Settings
+from tests.lib.desks import OPENED
 from tests.lib.provinces import load, settled, simulate, take_in
 
 THEIR_WARNINGS = (
@@ -27,15 +26,15 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("filterwarnings", line)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _stores_left_open() -> Iterator[None]:
-    """Close the ledgers that tests left open, before the last collection calls each of them a leak."""
+@pytest.fixture(autouse=True)
+def _ledgers_of_tiny_desks() -> Iterator[None]:
+    """Close the ledgers of the desks that a test made and left open; those of wider fixtures were made before it."""
+    before = len(OPENED)
     yield
-    for one in gc.get_objects():
-        if isinstance(one, SqliteStore):
-            # One that its test closed or damaged says so, and has nothing open that could be closed.
-            with suppress(ValueError, RoadRiskError):
-                one.close()
+    while len(OPENED) > before:
+        # One that its test closed or damaged says so, and has nothing open that could be closed.
+        with suppress(ValueError, RoadRiskError):
+            OPENED.pop().close()
 
 
 @pytest.fixture(scope="session")

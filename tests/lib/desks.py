@@ -125,7 +125,12 @@ def tiny_client(folder: Path, desk: ScoringDesk) -> AppClient:
     return AppClient(create_app(desk, gate), key=token)
 
 
+OPENED: list[DecisionLedger] = []
+"""Ledgers of tiny desks; `tests/conftest.py` closes those that a test leaves open."""
+
+
 def tiny_desk(folder: Path) -> ScoringDesk:
     """Return a desk; its ledger lies in `folder`."""
     chain = ChainLedger(folder / "decisions.db", LEDGER_KEY, "decisions", indexed=INDEXED)
-    return ScoringDesk(tiny_models(folder), tiny_source(), DecisionLedger(chain, LEDGER_KEY), lambda: NOW)
+    OPENED.append(DecisionLedger(chain, LEDGER_KEY))
+    return ScoringDesk(tiny_models(folder), tiny_source(), OPENED[-1], lambda: NOW)
