@@ -17,6 +17,7 @@ from registry.errors import TrainingError
 from registry.output import ProgressCallback
 from training.matrix import Mask, Outcome, TrainingData, outcome, prepare
 from training.members import mean_of_texts, member_of
+from training.side_by_side import side_by_side
 from training.splits import TRAIN, VALID
 from training.streamed import predicted, readable
 from training.task import ComponentTask, TrainingTask
@@ -181,12 +182,14 @@ def fit_members(
         one, margins = fit_component(data, component, seed, threads, progress, parameters)
         return one, margins, margins
     blind = blind_member(data, seed)
-    fitted, honest = [], np.zeros(len(data.frame))
+    honest = np.zeros(len(data.frame))
     development = data.fitted_rows
-    for member in range(count):
-        tell = _within(progress, member, count)
-        one = _boosted(data, component, seed, threads, tell, parameters, blind_to=(member,), draw=member)
-        fitted.append(one)
+
+    def fit(member: int, share: int, tell: ProgressCallback) -> FittedComponent:
+        return _boosted(data, component, seed, share, tell, parameters, blind_to=(member,), draw=member)
+
+    fitted = side_by_side(fit, count, threads=threads, n_rows=len(data.matrix), progress=progress)
+    for member, one in enumerate(fitted):
         unseen = development & (blind == member)
         honest[unseen] = _predict(one.text, data, threads, unseen)
     if data.task.nested:
@@ -207,9 +210,13 @@ def _nested(
     """Return (n,) margins of development rows: the mean of the boosters that are blind to the row's part and to one more."""
     count = data.task.members
     honest = np.zeros(len(data.frame))
-    for position, pair in enumerate(combinations(range(count), 2)):
+    pairs = list(combinations(range(count), 2))
+
+    def fit(position: int, share: int, tell: ProgressCallback) -> FittedComponent:
+        return _boosted(data, component, seed, share, tell, parameters, blind_to=pairs[position], draw=count + position)
+
+    for pair, one in zip(pairs, side_by_side(fit, len(pairs), threads=threads, n_rows=len(data.matrix)), strict=True):
         held = data.fitted_rows & np.isin(blind, pair)
-        one = _boosted(data, component, seed, threads, None, parameters, blind_to=pair, draw=count + position)
         honest[held] += _predict(one.text, data, threads, held) / (count - 1)
     return honest
 
