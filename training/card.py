@@ -17,8 +17,8 @@ from typing import Any
 
 from registry.bundle import ScoreBundle, canonical_json
 from registry.code_version import code_digest, code_version, environment
+from registry.documents.tongue import LANGUAGES, Language
 from training.calibration import Affine
-from training.cards.tongue import LANGUAGES, Language
 from training.evaluation import Figures, headline
 from training.fit import FittedScore
 from training.pictures.contributions import Sample, explained, write_sample

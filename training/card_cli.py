@@ -30,10 +30,10 @@ def card(
     VERSION is a number or the beginning of a digest; by default the live version, or else the newest. The card holds what was found
     out since training too: baselines, oracle, fairness, gates, approvals.
     """
+    from registry.documents.fonts import ADVICE, find_cjk_font
+    from registry.documents.tongue import LANGUAGES
     from registry.evidence import card_folder
-    from training.cards.fonts import ADVICE, find_cjk_font
     from training.cards.render import FORMATS, write_documents
-    from training.cards.tongue import LANGUAGES
     from training.cards.whole import find_version, newest_version, whole_of
 
     settings = settings_now()

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training.cards.fonts import find_cjk_font
-from training.cards.tongue import LANGUAGES
+from registry.documents.fonts import find_cjk_font
+from registry.documents.tongue import LANGUAGES
 from training.pictures.canvas import OURS, SOFT, Canvas, drawing, save
 from training.pictures.ranking import double_lift
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
+from registry.documents import fonts
+from registry.documents.fonts import find_cjk_font
+from registry.documents.tongue import LANGUAGES
 from registry.errors import ConfigurationError
 from tests.lib.small_scores import SmallScore, small_score
 from training.card import save_card
-from training.cards import fonts
-from training.cards.fonts import find_cjk_font
 from training.cards.render import card_document, write_documents
-from training.cards.tongue import LANGUAGES
 
 HEADINGS = {
     "zh": ("概要", "用途与禁止用途", "数据", "标签", "特征", "指标", "基准比较", "真值与上限", "校准", "稳定性",
@@ -106,7 +106,7 @@ def test_what_was_not_found_out_says_how_to_find_it_out(folder: Path) -> None:
 
 
 def test_evidence_is_worded(score: SmallScore) -> None:
-    from training.cards.markdown import render_markdown
+    from registry.documents.markdown import render_markdown
 
     whole = facts(
         score, judgement=JUDGEMENT, version=3, live=True, sbom={"file": "sbom.cdx.json", "components": 9},

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from registry.documents.document import Block, Heading, Paragraph, Picture, bullets, table
+from registry.documents.tongue import Tongue
 from registry.feature_spec import GROUPS
 from registry.products import PRODUCTS
 from registry.resources import RESOURCES
 from training.cards import judged
-from training.cards.document import Block, Heading, Paragraph, Picture, bullets, table
 from training.cards.figures import between, number, term
-from training.cards.tongue import Tongue
 from training.cards.words import (
     ENTITIES,
     FOLDS,

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from registry.documents.document import Block, Heading, Paragraph, bullets, table
+from registry.documents.tongue import Tongue
 from registry.local_time import SHANGHAI
 from registry.products import PRODUCTS
 from registry.scale import TIERS
 from training.cards import judged
 from training.cards.about import Whole, pictures, simulated, unevaluated
-from training.cards.document import Block, Heading, Paragraph, bullets, table
 from training.cards.figures import number, term, told
-from training.cards.tongue import Tongue
 from training.cards.words import Pair, limit
 
 FAIRNESS: Final = ("segments", "proxies", "fairness")

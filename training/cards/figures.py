@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from training.cards.document import Block, Heading, Paragraph, table
-from training.cards.tongue import Tongue
+from registry.documents.document import Block, Heading, Paragraph, table
+from registry.documents.tongue import Tongue
 from training.cards.words import ENTITIES, FOLDS, MEASURES, PARTS, Pair
 
 MOST_ROWS: Final = 60

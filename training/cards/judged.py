@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from registry.documents.document import Block, Heading, Paragraph, table
+from registry.documents.tongue import Tongue
 from registry.resources import RESOURCES
-from training.cards.document import Block, Heading, Paragraph, table
 from training.cards.figures import between, number, percent, term, told, worded
-from training.cards.tongue import Tongue
 from training.cards.words import Pair, measure
 
 MOST_SHIFTED: Final = 15

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from registry.documents.document import Block, Heading, Paragraph, table
+from registry.documents.tongue import Tongue
 from training.cards import judged
 from training.cards.about import Whole, pictures, simulated, unevaluated
-from training.cards.document import Block, Heading, Paragraph, table
 from training.cards.figures import between, number, percent, term, worded
-from training.cards.tongue import Tongue
 from training.cards.words import CALIBRATED, FOLDS, Pair, measure, part
 
 QUALITY: Final[dict[str, Pair]] = {

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
+from registry.documents.document import Block, Document, Paragraph
+from registry.documents.fonts import ADVICE, find_cjk_font
+from registry.documents.html import render_html
+from registry.documents.markdown import render_markdown
+from registry.documents.pdf import render_pdf
+from registry.documents.tongue import LANGUAGES, Language, Tongue
 from registry.output import ProgressCallback
 from training.cards import about, conduct, quality
-from training.cards.document import Block, Document, Paragraph
-from training.cards.fonts import ADVICE, find_cjk_font
-from training.cards.html import render_html
-from training.cards.markdown import render_markdown
-from training.cards.pdf import render_pdf
-from training.cards.tongue import LANGUAGES, Language, Tongue
 from training.pictures.album import draw_album
 from training.pictures.contributions import read_sample
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from training.cards.tongue import Tongue
+from registry.documents.tongue import Tongue
 
 Pair = tuple[str, str]
 """Chinese, English."""

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from registry.documents.tongue import Language
 from training.cards.judged import segments_found
 from training.cards.quality import rival_tables
-from training.cards.tongue import Language
 from training.pictures import ranking, reliability, scores
 from training.pictures.canvas import Canvas, drawing, save
 from training.pictures.contributions import Sample

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from training.cards.tongue import CHINESE, ENGLISH, Language, Tongue
+from registry.documents.tongue import CHINESE, ENGLISH, Language, Tongue
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,7 +67,7 @@ def drawing(lang: Language, font: Path | None, *, simulated: bool = False) -> It
     Parameters
     ----------
     font
-        As `training.cards.fonts.find_cjk_font` gives it. DejaVu draws what is not Chinese.
+        As `registry.documents.fonts.find_cjk_font` gives it. DejaVu draws what is not Chinese.
     """
     import matplotlib as mpl
     from matplotlib import font_manager

@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
-from training.cards.document import Block, Bullets, Document, Heading, Paragraph, Picture, Table
+from registry.documents.document import Block, Bullets, Document, Heading, Paragraph, Picture, Table
 
 _CODE: Final = re.compile(r"`([^`]+)`")
 _NUMBER: Final = re.compile(r"^[<>≤≥~+\-−]?[\d.,]+( ?%| s| ms)?$|^-$")

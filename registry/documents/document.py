@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from training.cards.tongue import Language
+from registry.documents.tongue import Language
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from training.cards.document import Block, Bullets, Document, Heading, Paragraph, Picture, Table
-from training.cards.fonts import latin_font
+from registry.documents.document import Block, Bullets, Document, Heading, Paragraph, Picture, Table
+from registry.documents.fonts import latin_font
 
 if TYPE_CHECKING:
     from fpdf import FPDF

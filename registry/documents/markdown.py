@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.cards.document import Block, Bullets, Document, Heading, Paragraph, Picture, Table
+from registry.documents.document import Block, Bullets, Document, Heading, Paragraph, Picture, Table
 
 
 def render_markdown(document: Document) -> str:
