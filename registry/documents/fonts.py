@@ -1,7 +1,7 @@
 """Fonts: one with Chinese characters, found through a setting or in the system's folders, and DejaVu, which matplotlib carries.
 
 No font with Chinese characters lies in this repository or in a package that we depend on: those on the package index are either
-old, or carry fonts whose licence they do not own. Without one a document is still made; its pictures and its PDF are then in English.
+old, or carry fonts whose licence they do not own. Without one a document is still made; its pictures and PDF are then in English.
 """
 
 from __future__ import annotations
