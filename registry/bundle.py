@@ -183,6 +183,8 @@ class Reference(_Strict):
         Points at the 0th, 1st, .. 100th percentile.
     medians
         Median of each float feature, null where it is never present.
+    ranges
+        First and 99th percentile of each float feature; empty in bundles of earlier releases.
     """
 
     n_rows: int
@@ -190,6 +192,7 @@ class Reference(_Strict):
     mean_answer: float
     point_quantiles: tuple[float, ...]
     medians: dict[str, float | None]
+    ranges: dict[str, tuple[float, float]] = {}
 
 
 class Provenance(_Strict):

@@ -65,16 +65,24 @@ def read_evidence(settings: Settings, product: str, digest: str) -> dict[str, di
     IntegrityError
         If a document is no JSON object or speaks of another version.
     """
-    found: dict[str, dict[str, Any]] = {}
-    for path in sorted((card_folder(settings, product, digest) / FOLDER).glob("*.json")):
-        try:
-            document = json.loads(path.read_bytes())
-        except ValueError as error:
-            raise IntegrityError(f"evidence is no JSON: {error}", where=str(path), remedy="Evaluate the version again.") from error
-        if not isinstance(document, dict) or (document.get("product"), document.get("digest")) != (product, digest):
-            raise IntegrityError(
-                f"evidence speaks of another version than {product} {digest[:16]}", where=str(path),
-                remedy="Evaluate the version again.",
-            )
-        found[path.stem] = document
-    return found
+    paths = sorted((card_folder(settings, product, digest) / FOLDER).glob("*.json"))
+    return {path.stem: _read(path, product, digest) for path in paths}
+
+
+def evidence_of(settings: Settings, product: str, digest: str, kind: str) -> dict[str, Any] | None:
+    """Return the document of one kind about a version, None where there is none; raises as `read_evidence` does."""
+    path = card_folder(settings, product, digest) / FOLDER / f"{kind}.json"
+    return _read(path, product, digest) if path.is_file() else None
+
+
+def _read(path: Path, product: str, digest: str) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise IntegrityError(f"evidence is no JSON: {error}", where=str(path), remedy="Evaluate the version again.") from error
+    if not isinstance(document, dict) or (document.get("product"), document.get("digest")) != (product, digest):
+        raise IntegrityError(
+            f"evidence speaks of another version than {product} {digest[:16]}", where=str(path),
+            remedy="Evaluate the version again.",
+        )
+    return document

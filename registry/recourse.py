@@ -150,7 +150,7 @@ def _steps(scorer: Scorer, row: Matrix, column: int) -> list[float]:
     if not direction or math.isnan(start) or math.isnan(end) or (end - start) * direction >= 0:
         return []
     # A split sends what is not above its threshold to the left: a piece ends with a threshold and begins just above one.
-    cuts, rounding = _thresholds(scorer)[column], ROUNDING * abs(end - start)
+    cuts, rounding = thresholds(scorer)[column], ROUNDING * abs(end - start)
     if direction > 0:
         ends = [*(cut for cut in reversed(cuts) if end <= cut < start), -math.inf]
         return [max(_short(max(lower, upper - rounding), upper), end) for upper, lower in pairwise(ends)]
@@ -171,7 +171,7 @@ def _short(lower: float, upper: float) -> float:
 
 
 @lru_cache(maxsize=32)
-def _thresholds(scorer: Scorer) -> list[list[float]]:
+def thresholds(scorer: Scorer) -> list[list[float]]:
     """Return for each column the thresholds of all its splits, ascending."""
     found: list[set[float]] = [set() for _ in scorer.manifest.features]
     for component in scorer.manifest.components:

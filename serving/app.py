@@ -16,6 +16,7 @@ from serving.authorised import Door
 from serving.batches.desk import BatchDesk, open_batches
 from serving.batches.routes import batch_router
 from serving.catalogue_routes import add_pages, catalogue_router, health_router
+from serving.changes import Changes, kept_changes, no_changes
 from serving.console.app import Fork, create_console
 from serving.console.parts import open_console
 from serving.crowd import Crowd
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 def create_app(
     desk: ScoringDesk, gate: Gate, *, rows_behind: RowsBehind | None = None, batches: BatchDesk | None = None,
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES, tracer: Tracer | None = None, console_of: Settings | None = None,
+    changes: Changes = no_changes,
 ) -> FastAPI:
     """Return the application over a scoring desk.
 
@@ -57,11 +59,13 @@ def create_app(
         Makes spans of requests; None where nobody collects any.
     console_of
         Settings of the installation that the console shows; None for no console.
+    changes
+        Finds the evidence of changes beside a model's card.
     """
     metrics, door = Metrics(), Door(gate)
-    past = PastScores(desk.live, desk.decisions, desk.clock, rows_behind)
+    past = PastScores(desk.live, desk.decisions, desk.clock, rows_behind, changes)
     app = bare_app(title="roadrisk", version=API_VERSION, description=DESCRIPTION)
-    app.include_router(score_router(desk, door, metrics))
+    app.include_router(score_router(desk, door, metrics, changes))
     app.include_router(past_router(past, door))
     if batches is not None:
         app.include_router(batch_router(batches, door))
@@ -94,7 +98,7 @@ def open_app(settings: Settings) -> FastAPI:
     gate = open_gate(settings, desk.decisions, desk.clock)
     return create_app(
         desk, gate, rows_behind=partial(rows_behind, settings), batches=open_batches(settings, desk), tracer=open_tracer(settings),
-        console_of=settings,
+        console_of=settings, changes=kept_changes(settings),
     )
 
 

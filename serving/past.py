@@ -13,11 +13,14 @@ from registry.access import duty_book
 from registry.access.duties import Recorded
 from registry.decisions import Decision, DecisionLedger, Look, check_recomputed, recorded_matrix
 from serving.answering import explain_row
+from serving.changes import Changes, no_changes
 from serving.detail import reduced
+from serving.levers import Lever, levers_of
 from serving.live import LiveScorer, Models
 from serving.recourse import recourse_of
 from serving.replay import recorded_inputs, replay_of
 from serving.revision import revision_of
+from serving.what_if import with_changes
 
 if TYPE_CHECKING:
     from registry.access.duties import Duty
@@ -42,12 +45,15 @@ class PastScores:
         Returns the current instant, aware UTC.
     rows_behind
         Returns the rows of the sources that a decision's inputs were computed from; None where there is no warehouse.
+    changes
+        Returns the evidence of changes beside a model's card.
     """
 
     live: Models
     decisions: DecisionLedger
     clock: Callable[[], datetime]
     rows_behind: RowsBehind | None = None
+    changes: Changes = no_changes
 
     def find(self, score_id: str) -> Decision:
         """Return a decision; whether the caller may know of it is the door's to say.
@@ -132,9 +138,43 @@ class PastScores:
             If the bundle of the recorded digest is gone or does not verify.
         """
         self._look(decision, grant, "recourse", request_id)
-        scorer = self.live.current.with_digest(decision.product, decision.digest)
         # Whether the sources of that day were fresh enough for a score was decided then.
-        return recourse_of(LiveScorer(decision.model_version, scorer), recorded_inputs(decision), decision.answer)
+        return recourse_of(
+            self._model(decision), recorded_inputs(decision), decision.answer,
+            evidence=self.changes(decision.product, decision.digest),
+        )
+
+    def levers(self, decision: Decision, grant: Grant, *, request_id: str = "", look: bool = True) -> list[Lever]:
+        """Return what the subject of a decision can change, each with its range.
+
+        Parameters
+        ----------
+        look
+            Whether this is a look of its own; not where the same visitor goes on moving levers.
+
+        Raises
+        ------
+        BundleRefused
+            If the bundle of the recorded digest is gone or does not verify.
+        """
+        if look:
+            self._look(decision, grant, "what_if", request_id)
+        return levers_of(
+            self._model(decision), recorded_inputs(decision).values, detail=grant.detail, resources=grant.resources,
+            evidence=self.changes(decision.product, decision.digest),
+        )
+
+    def assumed(self, decision: Decision, changes: Mapping[str, float], grant: Grant) -> dict[str, Any]:
+        """Return the answer that the recorded inputs would have given with changes; it is no decision.
+
+        At details other than `exact` it is reduced as any answer is.
+        """
+        whole = with_changes(self._model(decision), recorded_inputs(decision), decision.answer, changes, product=None)
+        return reduced(whole, grant.detail)
+
+    def _model(self, decision: Decision) -> LiveScorer:
+        scorer = self.live.current.with_digest(decision.product, decision.digest)
+        return LiveScorer(decision.model_version, scorer)
 
     def ask(self, decision: Decision, grant: Grant, asked: Duty) -> dict[str, Any]:
         """Record what the subject of a decision asks for, and return it.

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from features.online import OnlineInputs
+from registry.change_evidence import ChangeEvidence
 from registry.products import ScoreProduct
 from registry.recourse import MOST_CHANGES, Move, Way, search
 from registry.scale import Tier
@@ -42,7 +43,7 @@ def limit_of(current: Mapping[str, Any], model: LiveScorer, asked: Tier | None) 
 
 def recourse_of(
     model: LiveScorer, inputs: OnlineInputs, current: Mapping[str, Any], asked: Tier | None = None,
-    resources: frozenset[str] | None = None, *, product: ScoreProduct | None = None,
+    resources: frozenset[str] | None = None, *, product: ScoreProduct | None = None, evidence: ChangeEvidence | None = None,
 ) -> dict[str, Any]:
     """Return the ways into a lower tier beside the current score.
 
@@ -58,6 +59,8 @@ def recourse_of(
         Resources of the scenario; an input that rests on another is not moved. None for all.
     product
         The declared product whose rules decide when there is no score; None where that has been decided.
+    evidence
+        How often entities made such changes; None where it was not counted.
     """
     target, below = limit_of(current, model, asked)
     answer = {
@@ -73,7 +76,10 @@ def recourse_of(
         return answer | {"none_because": _words(BELOW)}
     matrix, _ = model.scorer.encode([{name: inputs.values[name] for name in model.manifest.feature_names}])
     found = search(model.scorer, matrix[0], below=below, columns=_movable(model, resources))
-    ways = [made for way in found.ways if (made := _verified(model, inputs, current, way, below, product)) is not None]
+    ways = [
+        made for way in found.ways
+        if (made := _verified(model, inputs, current, way, below, product, evidence)) is not None
+    ]
     return answer | {
         "ways": ways, "reachable_points": found.reachable, "n_inputs": found.n_inputs, "exhaustive": found.exhaustive,
         "none_because": None if ways else _words(TOO_FAR),
@@ -89,7 +95,7 @@ def _movable(model: LiveScorer, resources: frozenset[str] | None) -> list[int]:
 
 def _verified(
     model: LiveScorer, inputs: OnlineInputs, current: Mapping[str, Any], way: Way, below: float,
-    product: ScoreProduct | None,
+    product: ScoreProduct | None, evidence: ChangeEvidence | None,
 ) -> dict[str, Any] | None:
     """Return a way as it is answered, after scoring the whole entity with it; None where that score is not low enough."""
     names = model.manifest.feature_names
@@ -98,15 +104,17 @@ def _verified(
     if scored["points"] is None or scored["points"] >= below:
         return None
     return {
-        "changes": [_change(model, move) for move in way.moves], "effort": way.effort,
+        "changes": [_change(model, move, inputs, evidence) for move in way.moves], "effort": way.effort,
         **{name: scored[name] for name in ("score", "points", "tier", "answer")},
         "points_change": scored["points"] - current["points"],
     }
 
 
-def _change(model: LiveScorer, move: Move) -> dict[str, Any]:
+def _change(model: LiveScorer, move: Move, inputs: OnlineInputs, evidence: ChangeEvidence | None) -> dict[str, Any]:
     feature = model.manifest.features[move.column]
+    similar = evidence.similar(feature.name, inputs.values, old=move.old, new=move.new) if evidence else None
     return {
+        "similar": similar.as_answer() if similar else None,
         "feature": feature.name, "zh": feature.zh, "en": feature.en, "unit": feature.unit, "old": move.old, "new": move.new,
         "median": model.manifest.reference.medians[feature.name], "share": move.share,
     }

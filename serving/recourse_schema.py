@@ -7,6 +7,18 @@ from pydantic import Field
 from serving.answer_schema import Closed, ModelOut, TierOut, Wording
 
 
+class SimilarOut(Closed):
+    """What became of entities that were like this one."""
+
+    group: str = Field(description="peer group: class of vehicle, or band of fleet size; * for all")
+    similar: int = Field(ge=10, description="entities of the group whose value lay in the same band at a starting instant")
+    changed: int | None = Field(description="those of them that came to the new value or beyond it; null for one to nine")
+    fewer_than: int | None = Field(description="where `changed` is null: it is less than this")
+    months: int = Field(description="within so many months")
+    low: float = Field(description="lower end of the band")
+    high: float = Field(description="upper end of the band")
+
+
 class ChangeOut(Wording):
     """One input that would change."""
 
@@ -16,6 +28,7 @@ class ChangeOut(Wording):
     new: float
     median: float = Field(description="of the reference population; no change goes beyond it")
     share: float = Field(gt=0, le=1, description="part of the way from the old value to the median")
+    similar: SimilarOut | None = Field(description="how many like it made this change; null where it was not counted or is too few")
 
 
 class WayOut(Closed):

@@ -11,6 +11,7 @@ from registry.entities import ENTITIES
 from registry.products import PRODUCTS, ScoreProduct, product_named
 from serving.answer_schema import ScoreAnswer
 from serving.authorised import Door, IdempotencyHeader, ScenarioHeader
+from serving.changes import Changes, no_changes
 from serving.desk import Reply, ScoringDesk
 from serving.documents import POST_PROBLEMS, problem_responses
 from serving.idempotency import REPLAYED
@@ -33,7 +34,7 @@ from serving.what_if import check_changes, compared
 NAME: Final = "^[a-z0-9_-]{1,64}$"
 
 
-def score_router(desk: ScoringDesk, door: Door, metrics: Metrics) -> APIRouter:
+def score_router(desk: ScoringDesk, door: Door, metrics: Metrics, changes: Changes = no_changes) -> APIRouter:
     """Return the routes of all products and of portfolios."""
     router = APIRouter(tags=["scores"])
     for product in PRODUCTS.values():
@@ -49,7 +50,7 @@ def score_router(desk: ScoringDesk, door: Door, metrics: Metrics) -> APIRouter:
             responses={200: {"model": WhatIfOut}, **problem_responses(POST_PROBLEMS)},
         )
         router.add_api_route(
-            f"/v1/{product.id}/recourse", _recourse(desk, door, product), methods=["POST"],
+            f"/v1/{product.id}/recourse", _recourse(desk, door, product, changes), methods=["POST"],
             summary=f"{product.en}: the fewest changes that would bring the subject into a lower tier",
             operation_id=f"recourse_{product.id}",
             responses={200: {"model": RecourseOut}, **problem_responses(POST_PROBLEMS)},
@@ -105,14 +106,17 @@ def _what_if(desk: ScoringDesk, door: Door, product: ScoreProduct) -> Callable[.
     return _with_body(what_if, WHAT_IFS[product.entity])
 
 
-def _recourse(desk: ScoringDesk, door: Door, product: ScoreProduct) -> Callable[..., Response]:
+def _recourse(desk: ScoringDesk, door: Door, product: ScoreProduct, changes: Changes) -> Callable[..., Response]:
     def recourse(body: RecourseRequest, request: Request, scenario: ScenarioHeader = None) -> Response:
         asked = door.asked(request, product.id, "what_if", scenario=scenario)
         model = desk.live.current.product(product.id)
         entity_id = desk.source.resolve(ENTITIES[product.entity], body.entity.key)
         inputs = desk.read(model, product.id, entity_id, asked)
         current = desk.score_known(model, inputs, asked, kind="what_if")
-        return json_response(recourse_of(model, inputs, current, body.target_tier, asked.resources, product=product))
+        return json_response(recourse_of(
+            model, inputs, current, body.target_tier, asked.resources, product=product,
+            evidence=changes(product.id, model.scorer.digest),
+        ))
 
     return _with_body(recourse, RECOURSES[product.entity])
 

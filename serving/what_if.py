@@ -75,8 +75,7 @@ def compared(
     changes
         Checked values by feature name.
     """
-    assumed = replace(inputs, values={**inputs.values, **changes})
-    changed = answer_score(model.scorer, model.version, assumed, score_id=current["score_id"], product=product).answer
+    changed = with_changes(model, inputs, current, changes, product=product)
     sides = {name: reduced(answer, detail) for name, answer in (("current", current), ("assumed", changed))}
     points = [side["points"] for side in sides.values()]
     return {
@@ -85,3 +84,20 @@ def compared(
         "points_change": None if None in points else points[1] - points[0],
         "model": current["model"], "as_of": current["as_of"],
     }
+
+
+def with_changes(
+    model: LiveScorer, inputs: OnlineInputs, current: Mapping[str, Any], changes: Mapping[str, Value],
+    *, product: ScoreProduct | None,
+) -> dict[str, Any]:
+    """Return the whole answer as it would be with the changes.
+
+    Parameters
+    ----------
+    inputs, current, changes
+        As for `compared`.
+    product
+        The declared product whose rules decide when there is no score; None where that has been decided.
+    """
+    assumed = replace(inputs, values={**inputs.values, **changes})
+    return answer_score(model.scorer, model.version, assumed, score_id=current["score_id"], product=product).answer

@@ -33,6 +33,8 @@ from training.task import LineTask
 
 GOLDEN_ROWS: Final = 8
 LIBRARIES: Final = ("lightgbm", "numpy", "pandas", "scikit-learn")
+OBSERVED: Final = (0.01, 0.99)
+"""What lies outside of these quantiles of the reference population is no ordinary value. [A]"""
 DECIMALS: Final = 9
 """Points and answers of the reference population are kept to this many decimals."""
 
@@ -74,6 +76,7 @@ def _manifest(fitted: FittedScore, snapshot: str, data_cut: str | None) -> Manif
         reference=Reference(
             n_rows=int(rows.sum()), mean_margin=reference_margin, mean_answer=_mean_answer(fitted),
             point_quantiles=_ascending(np.quantile(points, np.linspace(0, 1, 101))), medians=_medians(fitted),
+            ranges=_ranges(fitted),
         ),
         provenance=_provenance(fitted, snapshot, data_cut or max(train_window[1], _window(fitted, VALID)[1])),
         lines=tuple(_line(fitted, line) for line in task.lines), band=task.band, service=task.service,
@@ -173,6 +176,18 @@ def _medians(fitted: FittedScore) -> dict[str, float | None]:
             known = column[~np.isnan(column)]
             medians[feature.name] = float(np.median(known)) if len(known) else None
     return medians
+
+
+def _ranges(fitted: FittedScore) -> dict[str, tuple[float, float]]:
+    rows, ranges = fitted.data.fitted_rows, {}
+    for j, feature in enumerate(fitted.task.features):
+        if feature.dtype == "float":
+            column = fitted.data.matrix[rows, j].astype(np.float64, copy=False)
+            known = column[~np.isnan(column)]
+            if len(known):
+                low, high = np.quantile(known, OBSERVED).tolist()
+                ranges[feature.name] = (low, high)
+    return ranges
 
 
 def _window(fitted: FittedScore, fold: str) -> tuple[str, str]:

@@ -49,6 +49,7 @@ def trained_in_turn(
     products: list[str], settings: Settings, trials: int, timeout_s: float | None, seed: int | None, *, tuned: bool, by: str,
 ) -> list[dict[str, Any]]:
     """Train products in turn; the documents of one are written while the next is fitted."""
+    from features.changes import keep_changes
     from training.cards.aside import Aside
     from training.pipeline import Begun, begin_product, summary, with_parameters
     from training.products import task_for, training_frame
@@ -59,7 +60,9 @@ def trained_in_turn(
 
     def conclude() -> None:
         while waiting:
-            results.append(summary(waiting.pop(0).conclude()))
+            begun = waiting.pop(0)
+            results.append(summary(begun.conclude()))
+            keep_changes(settings, begun.bundle.manifest.product, begun.bundle.digest, begun.bundle.manifest.features)
 
     with Aside() as aside:
         try:

@@ -16,6 +16,7 @@ from serving.console.guard import Guard
 from serving.console.overview_routes import overview_router
 from serving.console.pages import ROOT, problem_page
 from serving.console.search_routes import search_router
+from serving.console.what_if_routes import what_if_router
 from serving.framework import bare_app
 from serving.problems import Problem, internal, of_status, problem_of
 
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
 def create_console(console: Console) -> ASGIApp:
     """Return the console behind its guard."""
     app = bare_app()
-    for router in (entry_router(console), search_router(console), decision_router(console), overview_router(console)):
+    for router in (
+        entry_router(console), search_router(console), decision_router(console), what_if_router(console),
+        overview_router(console),
+    ):
         app.include_router(router)
     app.add_exception_handler(RoadRiskError, _ours)
     app.add_exception_handler(RequestValidationError, _nothing_here)

@@ -12,6 +12,7 @@ from tests.lib.browser import HOSTILE, Site, login, violations
 
 PATHS = (
     "/search", "/overview", "/models", "/models?at=2020-01-01T00:00", "/decisions/{score_id}", "/decisions/{score_id}?rows=1",
+    "/decisions/{score_id}/what-if",
     "/nowhere", "/login",
 )
 
@@ -144,3 +145,21 @@ def test_tiers_are_told_by_words_and_shapes_not_by_colour_alone(page: Page, site
     page.goto(f"{site.url}/console/decisions/{site.score_id}")
     labels = page.locator("#output tbody .tier").all_inner_texts()
     assert [label[0] for label in labels] == ["蓝", "黄", "橙", "红"]
+
+
+def test_the_score_follows_a_lever_at_once_and_goes_back(page: Page, site: Site) -> None:
+    login(page, site, site.regulator)
+    page.goto(f"{site.url}/console/decisions/{site.score_id}/what-if")
+    recorded = page.locator(".big").first.inner_text()
+    slider = page.locator("input[type=range]").first
+    slider.focus()
+    page.keyboard.press("Home")
+    expect(page.locator("#result .evidence")).to_be_visible()
+    page.keyboard.press("End")
+    page.wait_for_function("document.querySelectorAll('.big')[1].innerText !== document.querySelectorAll('.big')[0].innerText")
+    assert violations(page) == []
+    assert "to." not in page.url
+    page.click("#reset")
+    page.wait_for_function("document.querySelectorAll('.big')[1].innerText === document.querySelectorAll('.big')[0].innerText")
+    assert page.locator(".big").first.inner_text() == recorded
+    expect(page.locator("#failed")).to_be_hidden()
