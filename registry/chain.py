@@ -162,6 +162,10 @@ class ChainLedger:
         """Yield position, instant, payload and digest of every row, as they were chained."""
         return ((row[SEQ], row[AT], row[PAYLOAD], row[DIGEST]) for row in self._rows(0, None))
 
+    def raw(self, *, after: int = 0, limit: int | None = None) -> Iterator[tuple[int, str, str, str, str]]:
+        """Yield position, instant, digest before, payload and digest of rows behind a position, as they were chained."""
+        return ((row[SEQ], row[AT], row[PREV], row[PAYLOAD], row[DIGEST]) for row in self._rows(after, limit))
+
     def last(self) -> Entry | None:
         """Return the newest row."""
         rows = self._select("ORDER BY seq DESC LIMIT 1", ())

@@ -177,6 +177,13 @@ class Api(Transport):
         """
         return self.call("GET", f"/v1/scores/{score_id}/recourse", headers={"X-Scenario": scenario})
 
+    def report_of_score(self, score_id: str, *, scenario: str | None = None) -> dict[str, Any]:
+        """The signed report of a past decision, which anybody can check off line.
+
+        `GET /v1/scores/{score_id}/report`.
+        """
+        return self.call("GET", f"/v1/scores/{score_id}/report", headers={"X-Scenario": scenario})
+
     def object(self, score_id: str, body: Mapping[str, Any], *, scenario: str | None = None) -> dict[str, Any]:
         """Object to a decision.
 

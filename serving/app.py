@@ -30,6 +30,7 @@ from serving.metrics import Metrics
 from serving.past import PastScores, RowsBehind
 from serving.past_routes import past_router
 from serving.problems import MEDIA_TYPE, Problem, invalid_fields, method_not_allowed, not_found, of_status, problem_of
+from serving.report import Reports
 from serving.schemas import field_parts, field_problem
 from serving.score_routes import score_router
 
@@ -66,7 +67,8 @@ def create_app(
     past = PastScores(desk.live, desk.decisions, desk.clock, rows_behind, changes)
     app = bare_app(title="roadrisk", version=API_VERSION, description=DESCRIPTION)
     app.include_router(score_router(desk, door, metrics, changes))
-    app.include_router(past_router(past, door))
+    reports = Reports(past, console_of)
+    app.include_router(past_router(past, door, reports))
     if batches is not None:
         app.include_router(batch_router(batches, door))
     app.include_router(adapter_router(desk, door))
@@ -80,7 +82,7 @@ def create_app(
     app.add_middleware(BodyLimits, max_body_bytes=max_body_bytes)
     app.add_middleware(KeyCheck, gate=gate)
     if console_of is not None:
-        app.add_middleware(Fork, console=create_console(open_console(console_of, desk, door, past)))
+        app.add_middleware(Fork, console=create_console(open_console(console_of, desk, door, past, reports)))
     app.add_middleware(Crowd)
     app.add_middleware(Envelope, metrics=metrics, tracer=tracer)
     return app

@@ -144,6 +144,10 @@ class PastScores:
             evidence=self.changes(decision.product, decision.digest),
         )
 
+    def exported(self, decision: Decision, grant: Grant, *, request_id: str = "") -> None:
+        """Record that a decision left as a document."""
+        self._look(decision, grant, "export", request_id)
+
     def levers(self, decision: Decision, grant: Grant, *, request_id: str = "", look: bool = True) -> list[Lever]:
         """Return what the subject of a decision can change, each with its range.
 

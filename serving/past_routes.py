@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from registry.access.duties import Duty, HumanReview, Objection
+from registry.decision_report import report_bytes
 from serving.authorised import Door, ScenarioHeader, request_id
 from serving.documents import GET_PROBLEMS, POST_PROBLEMS, problem_responses
 from serving.json_response import json_response
 from serving.past import PastScores
 from serving.past_schema import DutiesOut, DutyOut, ExplanationOut, PastAnswer, ReplayOut
 from serving.recourse_schema import RecourseOut
+from serving.report import Reports, file_name
+from serving.report_schema import ReportOut
 from serving.schemas import ObjectionRequest, ReviewRequest
 
 ScoreId = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="`score_id` of an answer")]
 _PROBLEMS = (*GET_PROBLEMS, 410, 422)
 
 
-def past_router(past: PastScores, door: Door) -> APIRouter:
+def past_router(past: PastScores, door: Door, reports: Reports) -> APIRouter:
     """Return the routes of past scores."""
     router = APIRouter(tags=["past scores"])
     _add_reading(router, past, door)
+    _add_reports(router, reports, door)
     _add_duties(router, past, door)
     return router
 
@@ -72,6 +76,42 @@ def _add_reading(router: APIRouter, past: PastScores, door: Door) -> None:
         decision = past.find(score_id)
         grant = door.seeing(request, decision, "explain", scenario)
         return json_response(past.recourse(decision, grant, request_id=request_id(request)))
+
+
+def _add_reports(router: APIRouter, reports: Reports, door: Door) -> None:
+    def made(score_id: str, request: Request, scenario: str | None) -> dict[str, Any]:
+        decision = reports.past.find(score_id)
+        grant = door.seeing(request, decision, "explain", scenario)
+        return reports.report(decision, grant, request_id=request_id(request))
+
+    @router.get(
+        "/v1/scores/{score_id}/report", operation_id="report_of_score",
+        summary="the signed report of a past decision, which anybody can check off line",
+        description="Content at the detail of the scenario, the row of the ledger with its signed head, and a signature over all; "
+        "`roadrisk decision verify-report` checks it with the public key alone.",
+        responses={200: {"model": ReportOut}, **problem_responses(_PROBLEMS)},
+    )
+    def report_of_score(score_id: ScoreId, request: Request, scenario: ScenarioHeader = None) -> Response:
+        return Response(report_bytes(made(score_id, request, scenario)), media_type="application/json")
+
+    @router.get(
+        "/v1/scores/{score_id}/report.pdf", operation_id="report_pdf_of_score",
+        summary="the same as a PDF, signed as a whole, with the report attached",
+        responses={200: {"content": {"application/pdf": {}}, "description": "The document"}, **problem_responses(_PROBLEMS)},
+        response_class=Response,
+    )
+    def report_pdf_of_score(
+        score_id: ScoreId, request: Request, scenario: ScenarioHeader = None,
+        language: Annotated[Literal["zh", "en"], Query(description="language of the document")] = "zh",
+    ) -> Response:
+        report = made(score_id, request, scenario)
+        return pdf_response(reports.pdf(report, language), report)
+
+
+def pdf_response(content: bytes, report: Mapping[str, Any]) -> Response:
+    """Return a PDF report as a file to be kept."""
+    name = file_name(report["content"]["score_id"], report["made_at"], "pdf")
+    return Response(content, media_type="application/pdf", headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
 
 def _add_duties(router: APIRouter, past: PastScores, door: Door) -> None:

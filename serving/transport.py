@@ -91,6 +91,17 @@ class Transport:
             raise error_of(document, answer.status_code)
         return dict(document)
 
+    def fetch(self, path: str, *, query: Mapping[str, Any] | None = None) -> bytes:
+        """Return the bytes of a file; raises as `call` does."""
+        answer = self._sent(self._attempts, "GET", path, params=query)
+        if not answer.is_success:
+            try:
+                document = answer.json()
+            except ValueError:
+                document = {}
+            raise error_of(document, answer.status_code)
+        return answer.content
+
     def ready(self) -> bool:
         """Return whether the service answers and is ready."""
         try:

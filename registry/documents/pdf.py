@@ -33,7 +33,9 @@ NO_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _CJK: Final = re.compile(r"[⺀-〿㐀-䶿一-鿿豈-﫿＀-￯]+")
 
 
-def render_pdf(document: Document, pictures: Mapping[str, Path], *, font: Path | None) -> bytes:
+def render_pdf(
+    document: Document, pictures: Mapping[str, Path], *, font: Path | None, attachments: Mapping[str, bytes] | None = None,
+) -> bytes:
     """Return the document as PDF.
 
     Parameters
@@ -42,6 +44,8 @@ def render_pdf(document: Document, pictures: Mapping[str, Path], *, font: Path |
         File of each picture by the name that the document gives it.
     font
         Font with Chinese characters; without one Chinese characters are left out, so only an English document makes sense.
+    attachments
+        Files that the PDF carries, by name, as they are.
     """
     page = _pages(document, font)
     for block in document.blocks:
@@ -49,6 +53,8 @@ def render_pdf(document: Document, pictures: Mapping[str, Path], *, font: Path |
     if document.footer:
         page.set_font(BODY, size=SMALL_PT)
         _lines(page, document.footer, keep=font is not None)
+    for name, content in (attachments or {}).items():
+        page.embed_file(bytes=content, basename=name, modification_date=NO_TIME, creation_date=NO_TIME)
     return bytes(page.output())
 
 

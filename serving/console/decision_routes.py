@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Path, Request, Response
 
 from registry.access.duties import GROUNDS, OUTCOMES, Duty, HumanReview, Objection
+from registry.decision_report import report_bytes
 from registry.errors import InvalidRequest, NotFound
 from serving.authorised import request_id
 from serving.console.decision_view import decision_view, resource_label
 from serving.console.entry_routes import to
-from serving.console.pages import ROOT, page
+from serving.console.pages import HEADERS, ROOT, page
 from serving.console.quantities import quantities
 from serving.console.visit import visit_of
+from serving.past_routes import pdf_response
+from serving.report import file_name
 from serving.schemas import ReviewRequest
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ def decision_router(console: Console) -> APIRouter:
     """Return the routes of past decisions."""
     router = APIRouter()
     _add_reading(router, console)
+    _add_reports(router, console)
     _add_asking(router, console)
     return router
 
@@ -56,6 +60,21 @@ def _add_reading(router: APIRouter, console: Console) -> None:
         decision, grant = _seen(console, request, score_id, "explain")
         found = console.past.recourse(decision, grant, request_id=request_id(request))
         return page(request, "recourse.html", decision=decision, found=found)
+
+
+def _add_reports(router: APIRouter, console: Console) -> None:
+    @router.post("/console/decisions/{score_id}/report")
+    def report(score_id: ScoreId, request: Request) -> Response:
+        decision, grant = _seen(console, request, score_id, "explain")
+        visit = visit_of(request)
+        made = console.reports.report(decision, grant, request_id=request_id(request))
+        if visit.form.get("form") == "json":
+            name = file_name(score_id, made["made_at"], "json")
+            return Response(
+                report_bytes(made), media_type="application/json",
+                headers={**HEADERS, "Content-Disposition": f'attachment; filename="{name}"'},
+            )
+        return pdf_response(console.reports.pdf(made, "en" if visit.language == "en" else "zh"), made)
 
 
 def _add_asking(router: APIRouter, console: Console) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from serving.authorised import Door
     from serving.desk import ScoringDesk
     from serving.past import PastScores
+    from serving.report import Reports
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,8 @@ class Console:
         Where ledgers and warehouse lie.
     names
         Names of enterprises.
+    reports
+        Signs reports of decisions.
     driver_id
         Returns the pseudonym of a driver's qualification number.
     """
@@ -50,6 +53,7 @@ class Console:
     sessions: Sessions
     settings: Settings
     names: Names
+    reports: Reports
     driver_id: Callable[[str], str]
     limit: LoginLimit = field(default_factory=LoginLimit)
 
@@ -70,7 +74,7 @@ class Console:
         return True
 
 
-def open_console(settings: Settings, desk: ScoringDesk, door: Door, past: PastScores) -> Console:
+def open_console(settings: Settings, desk: ScoringDesk, door: Door, past: PastScores, reports: Reports) -> Console:
     """Return the console of a worker.
 
     Raises
@@ -86,6 +90,6 @@ def open_console(settings: Settings, desk: ScoringDesk, door: Door, past: PastSc
     )
     keys = pseudonym_keys(settings.keys_dir)
     return Console(
-        desk=desk, door=door, past=past, sessions=sessions, settings=settings, names=Names(settings.directory_dir),
+        desk=desk, door=door, past=past, sessions=sessions, settings=settings, names=Names(settings.directory_dir), reports=reports,
         driver_id=partial(pseudonym, keys, "person"),
     )
