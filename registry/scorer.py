@@ -85,6 +85,8 @@ class Scorer:
             engine=self.manifest.explained_by, threads=threads,
         )
         self._encoder = Encoder(self.manifest.features)
+        self._slopes = np.array([component.slope for component in self.manifest.components])
+        self._intercepts = np.array([component.intercept for component in self.manifest.components])
         self._weights = np.array([component.weight for component in self.manifest.components])
         self._check_golden()
 
@@ -103,9 +105,7 @@ class Scorer:
 
     def component_margins(self, matrix: Matrix) -> Matrix:
         """Return (n, n_components) calibrated margins."""
-        slopes = np.array([component.slope for component in self.manifest.components])
-        intercepts = np.array([component.intercept for component in self.manifest.components])
-        calibrated: Matrix = self.raw(matrix) * slopes + intercepts
+        calibrated: Matrix = self.raw(matrix) * self._slopes + self._intercepts
         return calibrated
 
     def margin(self, matrix: Matrix) -> Matrix:
@@ -140,12 +140,10 @@ class Scorer:
         ----------
         Lundberg, Erion and Lee, "Consistent Individualized Feature Attribution for Tree Ensembles", 2018, algorithm 2.
         """
-        scale, components = self.manifest.scale, self.manifest.components
-        bases, parts = [], []
-        for component, (expected, values) in zip(components, self._exact.contributions(matrix, engine), strict=True):
-            parts.append(values * component.slope)
-            bases.append(expected * component.slope + component.intercept)
-        component_base, component_parts = np.array(bases), np.stack(parts, axis=1)
+        scale = self.manifest.scale
+        expected, values = self._exact.contributions(matrix, engine)
+        component_base = np.array(expected) * self._slopes + self._intercepts
+        component_parts = values * self._slopes[:, None]
         base = scale.points(float(component_base @ self._weights))
         contributions = np.einsum("nkp,k->np", component_parts, self._weights) * scale.slope
         unclamped = base + contributions.sum(axis=1)

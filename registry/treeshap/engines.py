@@ -10,7 +10,7 @@ import numpy as np
 
 from registry.encoding import Matrix
 from registry.errors import BundleRefused
-from registry.treeshap.exact import ENGINE, ExactForest
+from registry.treeshap.exact import ENGINE, ExactForests
 from registry.treeshap.forest import NotCovered, parse_forest
 
 PRED_CONTRIB: Final = "pred_contrib"
@@ -46,10 +46,10 @@ class ExactBoosters:
         self.engine = engine
         self._texts, self._boosters, self._threads = texts, boosters, threads
         self._lock = threading.Lock()
-        self._forests: list[ExactForest] | None = None
+        self._forests: ExactForests | None = None
 
-    def contributions(self, matrix: Matrix, engine: str | None = None) -> list[tuple[float, Matrix]]:
-        """Return, per booster, the expected value and (n, n_features) contributions.
+    def contributions(self, matrix: Matrix, engine: str | None = None) -> tuple[Sequence[float], Matrix]:
+        """Return the expected value of each booster, and (n, n_boosters, n_features) contributions.
 
         Raises
         ------
@@ -58,9 +58,11 @@ class ExactBoosters:
         """
         match engine or self.engine:
             case "treeshap/1":
-                return [(one.expected, one.explain(matrix, threads=self._threads)[0]) for one in self._prepared()]
+                forests = self._prepared()
+                return forests.expected, forests.explain(matrix, threads=self._threads)[0]
             case "pred_contrib":
-                return [self._by_lightgbm(booster, matrix) for booster in self._boosters]
+                expected, parts = zip(*(self._by_lightgbm(booster, matrix) for booster in self._boosters), strict=True)
+                return expected, np.stack(parts, axis=1)
             case unknown:
                 raise BundleRefused(
                     f"this version has no engine {unknown!r}", where="explanation",
@@ -72,13 +74,13 @@ class ExactBoosters:
         # The expected value is one number; an empty matrix has none to show.
         return (float(values[0, -1]) if len(values) else 0.0), values[:, :-1]
 
-    def _prepared(self) -> list[ExactForest]:
+    def _prepared(self) -> ExactForests:
         # Made when first needed: a process that only predicts has no use for it.
         if self._forests is None:
             with self._lock:
                 if self._forests is None:
                     try:
-                        self._forests = [ExactForest(text) for text in self._texts]
+                        self._forests = ExactForests(self._texts)
                     except NotCovered as error:
                         raise BundleRefused(f"engine {ENGINE} does not cover the boosters: {error}") from error
         return self._forests

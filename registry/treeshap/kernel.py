@@ -1,57 +1,61 @@
 """The walk over trees, compiled by numba. Import it late: numba takes a second, and a new version some more to compile.
 
 Machine code is kept beside the source, in `NUMBA_CACHE_DIR` or in the user's cache folder, whichever can be written. Numba reads
-it as a pickle, so the folder is as trusted as the code: only the service's user may write to it. The import compiles for the
-one kind of arguments that there is, and nothing is compiled later: a request would wait for it. `fastmath` is off and every row
+it as a pickle, so it is read only where nobody else can have written it (decision 0019); elsewhere each process compiles for
+itself. The import compiles for the one kind of arguments that there is, and nothing is compiled later: a request would wait for it. `fastmath` is off and every row
 is added up in one order, so that a row gives the same bytes alone, in a batch, and on any thread.
 
-Four quadrature nodes are carried at once in variables of their own: so they stay in registers, which no loop over a short array
-achieves. A tree that needs more nodes is walked once per four of them, because the integral is a sum over nodes. Places in
-arrays are unsigned, or each of them would be tried for a negative index first.
+Four quadrature nodes are carried at once in one register (`registry.treeshap.lanes`). A tree that needs more nodes is walked once
+per four of them, because the integral is a sum over nodes. A walk takes splits, not nodes: both edges of a split share all but
+which of them is passed. It has as few branches as can be, because which way a row goes and which child is a leaf is as good as
+random to the processor: a leaf and a split are one case, told apart by numbers. Places in arrays are unsigned, or each of them
+would be tried for a negative index first.
 """
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
 import numba
 import numpy as np
 
-LANES: Final = 4
-"""Quadrature nodes of one walk."""
+from registry.treeshap.lanes import add, divide, load, multiply, splat, store, subtract, totals
+
 _U = np.uintp
 _OPTIONS: Final[dict[str, Any]] = {"nogil": True, "error_model": "numpy"}
 
 
 def _goes_left(value, threshold, decision, sets, bitsets):  # type: ignore[no-untyped-def]
-    """Return whether a value goes left at a split, as LightGBM decides (include/LightGBM/tree.h)."""
+    """Return 1 where a value goes left at a split, as LightGBM decides (include/LightGBM/tree.h), else 0."""
     if decision & 1:
         if np.isnan(value) or value <= -1.0 or value >= 2147483648.0:
-            return False
+            return np.int64(0)
         category, named = int(value), int(threshold)
         word = category >> 5
         if word >= sets[named, 1]:
-            return False
-        return ((bitsets[sets[named, 0] + word] >> np.uint32(category & 31)) & np.uint32(1)) != 0
+            return np.int64(0)
+        return np.int64((bitsets[sets[named, 0] + word] >> np.uint32(category & 31)) & np.uint32(1))
     missing = (decision >> 2) & 3
-    if np.isnan(value):
-        if missing == 2:
-            return (decision & 2) != 0
-        value = 0.0
+    unknown = value != value
     # 1e-35 as a float32 is LightGBM's kZeroThreshold: what counts as zero where zero means missing.
     zero = 1.0000000180025095e-35
-    if missing == 1 and -zero <= value <= zero:
-        return (decision & 2) != 0
-    return value <= threshold
+    known = 0.0 if unknown else value
+    by_default = (unknown & (missing == 2)) | ((missing == 1) & (known >= -zero) & (known <= zero))
+    left = (by_default & ((decision & 2) != 0)) | ((not by_default) & (known <= threshold))
+    return np.int64(left)
 
 
 goes_left = numba.njit(inline="always", **_OPTIONS)(_goes_left)
 
 
 def _explain_rows(  # type: ignore[no-untyped-def]  # noqa: C901 - a call between loops would cost more than the work in them
-    start, walks, first_table, whole, real, straight, again, quadrature, sets, bitsets, rows, out, raw, most_nodes,
+    start, booster, walks, alone, first_again, first_table, whole, real, edge_feature, again, tables, quadrature, sets, bitsets,
+    rows, out, raw, most_splits,
 ):
     """Add contributions and raw margins of rows; the arrays are those of `registry.treeshap.paths.Paths`.
 
@@ -60,124 +64,115 @@ def _explain_rows(  # type: ignore[no-untyped-def]  # noqa: C901 - a call betwee
     rows
         (n, n_features).
     out
-        (n, n_features), zero before.
+        (n, n_boosters, n_features), zero before.
     raw
-        (n,), zero before.
+        (n, n_boosters), zero before.
 
     Trees are walked one after the other over all rows of a block, so that a tree's tables stay in the processor's cache; each
-    row adds its trees up in their order. A leaf is done with when the walk down meets it; splits follow on the way up.
+    row adds its trees up in their order. The walk down leaves at each edge the product of the factors of its path. The walk up
+    puts the sum over the leaves below in its place, and the edge's contribution into `gained`, which is added up in the order of
+    the edges. An edge's number says where it leads: above S to split 2 S - number, else to a leaf.
     """
-    down = np.empty(most_nodes * 4)
-    up = np.empty(most_nodes * 4)
-    passes = np.empty(most_nodes, dtype=np.uint8)
-    reached = np.empty(most_nodes, dtype=np.uint8)
-    left = np.empty(most_nodes, dtype=np.uint8)
-    block = 32
+    at_edge = np.empty((2 * most_splits + 1) * 4)
+    gained = np.empty(2 * most_splits + 1)
+    # Which edge of a split passes on what has passed so far: 1 the left, 2 the right, 0 none.
+    passed = np.empty(most_splits + 1, dtype=np.uint8)
+    one, block = splat(1.0), 32
     n_rows = rows.shape[0]
     for first_row in range(0, n_rows, block):
         last_row = min(first_row + block, n_rows)
         for tree in range(walks.shape[0]):
-            begin = _U(start[tree])
-            size = _U(start[tree + 1]) - begin
+            begin, owner = _U(start[tree]), booster[tree]
+            n_splits = _U(start[tree + 1]) - begin
+            n_edges: Any = _U(2) * n_splits
+            first_edge = _U(2) * begin
             for row in range(first_row, last_row):
-                if size == _U(1):
-                    raw[row] += real[begin, 1]
+                if n_splits == _U(0):
+                    raw[row, owner] += alone[tree]
                     continue
                 for walk in range(walks[tree]):
                     lane = quadrature[walks[tree] - 1, walk]
-                    t0, t1, t2, t3 = lane[0], lane[1], lane[2], lane[3]
-                    r0, r1, r2, r3 = 1.0 - t0, 1.0 - t1, 1.0 - t2, 1.0 - t3
-                    # Coefficient w (0 - z) / (z (1 - t)) of an edge that the row does not pass, its sign taken off.
-                    c0, c1, c2, c3 = lane[4], lane[5], lane[6], lane[7]
-                    table = _U(first_table[tree]) + _U(walk) * size
-                    passes[0], reached[0] = 1, 1
-                    left[0] = goes_left(rows[row, _U(whole[begin, 5])], real[begin, 1], whole[begin, 6], sets, bitsets)
-                    down[0], down[1], down[2], down[3] = 1.0, 1.0, 1.0, 1.0
-                    up[0], up[1], up[2], up[3] = 0.0, 0.0, 0.0, 0.0
-                    for i in range(_U(1), size):
+                    t, cold, weight = load(lane, _U(0)), load(lane, _U(4)), load(lane, _U(8))
+                    rest, not_taken = subtract(one, t), subtract(splat(0.0), cold)
+                    at_again = _U(first_again[tree])
+                    at_table = _U(first_table[tree]) + _U(walk) * _U(4)
+                    next_table = _U(walks[tree]) * _U(4)
+                    store(at_edge, n_edges * _U(4), one)
+                    for i in range(_U(0), n_splits):
                         k = begin + i
-                        above, before, feature = _U(whole[k, 0]), whole[k, 3], whole[k, 5]
-                        through = whole[k, 1] == left[above]
-                        a = above * _U(4)
-                        p0, p1, p2, p3 = down[a], down[a + _U(1)], down[a + _U(2)], down[a + _U(3)]
-                        s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
-                        reached[i] = reached[above] & through
-                        if before < 0:
-                            passes[i] = through
-                            z = real[k, 0]
-                            o = 1.0 if through else 0.0
-                            p0 *= o * t0 + z * r0
-                            p1 *= o * t1 + z * r1
-                            p2 *= o * t2 + z * r2
-                            p3 *= o * t3 + z * r3
-                            if feature < 0:
-                                x = table + i
-                                s0 = p0 * (o * straight[x, 0] - c0)
-                                s1 = p1 * (o * straight[x, 1] - c1)
-                                s2 = p2 * (o * straight[x, 2] - c2)
-                                s3 = p3 * (o * straight[x, 3] - c3)
-                        elif passes[_U(before)]:
-                            passes[i] = through
-                            x = _U(whole[k, 4]) + _U(walk) * _U(2) + (_U(0) if through else _U(1))
-                            p0 *= again[x, 0]
-                            p1 *= again[x, 1]
-                            p2 *= again[x, 2]
-                            p3 *= again[x, 3]
-                            if feature < 0:
-                                s0 = p0 * again[x, 4]
-                                s1 = p1 * again[x, 5]
-                                s2 = p2 * again[x, 6]
-                                s3 = p3 * again[x, 7]
+                        word = whole[k, 0]
+                        above = load(at_edge, (n_edges - i) * _U(4))
+                        way = 2 - goes_left(rows[row, _U(word >> 8)], real[k, 0], word, sets, bitsets)
+                        taken, other = _U(whole[k, way]) * _U(4), _U(whole[k, 3 - way]) * _U(4)
+                        if word & 16:
+                            before = again[at_again]
+                            at_again += _U(1)
+                            if passed[_U(before >> 1)] == (before & 1) + 1:
+                                x = (at_table + _U(2 * way - 2)) * _U(8)
+                                y = (at_table + _U(5 - 2 * way)) * _U(8)
+                                store(at_edge, taken, multiply(above, load(tables, x)))
+                                store(at_edge, other, multiply(above, load(tables, y)))
+                            else:
+                                store(at_edge, taken, multiply(above, splat(real[k, way])))
+                                store(at_edge, other, multiply(above, splat(real[k, 3 - way])))
+                                way = 0
+                            at_table += next_table
                         else:
-                            passes[i] = 0
-                            ratio = real[k, 2]
-                            p0 *= ratio
-                            p1 *= ratio
-                            p2 *= ratio
-                            p3 *= ratio
-                        if feature < 0:
-                            v = real[k, 1]
-                            if walk == 0 and reached[i]:
-                                raw[row] += v
-                            out[row, _U(whole[k, 2])] += v * ((s0 + s1) + (s2 + s3))
-                            up[a] += v * p0
-                            up[a + _U(1)] += v * p1
-                            up[a + _U(2)] += v * p2
-                            up[a + _U(3)] += v * p3
-                        else:
-                            left[i] = goes_left(rows[row, _U(feature)], real[k, 1], whole[k, 6], sets, bitsets)
-                            d = i * _U(4)
-                            down[d], down[d + _U(1)], down[d + _U(2)], down[d + _U(3)] = p0, p1, p2, p3
-                            up[d], up[d + _U(1)], up[d + _U(2)], up[d + _U(3)] = 0.0, 0.0, 0.0, 0.0
-                    at = _U(whole[begin, 7])  # the last split of the tree
-                    while at > _U(0):
+                            store(at_edge, taken, multiply(above, add(t, multiply(splat(real[k, way]), rest))))
+                            store(at_edge, other, multiply(above, multiply(splat(real[k, 3 - way]), rest)))
+                        passed[i] = way
+                    if walk == 0:
+                        split, edge = _U(0), n_edges
+                        while edge > n_splits:
+                            split = n_edges - edge
+                            edge = _U(whole[begin + split, passed[split]])
+                        raw[row, owner] += real[begin + split, 2 + passed[split]]
+                    for up in range(_U(1), n_splits + _U(1)):
+                        at = n_splits - up
                         k = begin + at
-                        above, before = _U(whole[k, 0]), whole[k, 3]
-                        a, d = above * _U(4), at * _U(4)
-                        s0, s1, s2, s3 = up[d], up[d + _U(1)], up[d + _U(2)], up[d + _U(3)]
-                        up[a] += s0
-                        up[a + _U(1)] += s1
-                        up[a + _U(2)] += s2
-                        up[a + _U(3)] += s3
-                        if before < 0:
-                            o = 1.0 if passes[at] else 0.0
-                            x = table + at
-                            out[row, _U(whole[k, 2])] += (
-                                (s0 * (o * straight[x, 0] - c0) + s1 * (o * straight[x, 1] - c1))
-                                + (s2 * (o * straight[x, 2] - c2) + s3 * (o * straight[x, 3] - c3))
+                        way = np.int64(passed[at])
+                        again_there = whole[k, 0] & 16
+                        if again_there:
+                            at_table -= next_table
+                            if way == 0:
+                                # The feature's earlier edge was not passed: this one changes nothing.
+                                one_edge, two_edge = _U(whole[k, 1]), _U(whole[k, 2])
+                                below_one, below_two = load(at_edge, one_edge * _U(4)), load(at_edge, two_edge * _U(4))
+                                gained[one_edge], gained[two_edge] = 0.0, 0.0
+                                store(
+                                    at_edge, (n_edges - at) * _U(4),
+                                    add(multiply(below_one, splat(real[k, 3])), multiply(below_two, splat(real[k, 4]))),
+                                )
+                                continue
+                        taken, other = _U(whole[k, way]), _U(whole[k, 3 - way])
+                        below_taken, below_other = load(at_edge, taken * _U(4)), load(at_edge, other * _U(4))
+                        of_taken, of_other = real[k, 2 + way], real[k, 5 - way]
+                        if again_there:
+                            x, y = at_table + _U(2 * way - 2), at_table + _U(5 - 2 * way)
+                            gains = totals(
+                                multiply(below_taken, load(tables, x * _U(8) + _U(4))),
+                                multiply(below_other, load(tables, y * _U(8) + _U(4))),
                             )
-                        elif passes[_U(before)]:
-                            x = _U(whole[k, 4]) + _U(walk) * _U(2) + (_U(0) if passes[at] else _U(1))
-                            out[row, _U(whole[k, 2])] += (s0 * again[x, 4] + s1 * again[x, 5]) + (
-                                s2 * again[x, 6] + s3 * again[x, 7]
+                        else:
+                            share = real[k, way]
+                            passing = add(t, multiply(splat(share), rest))
+                            straight = add(divide(multiply(weight, splat(1.0 - share)), passing), cold)
+                            gains = totals(
+                                multiply(below_taken, subtract(straight, cold)), multiply(below_other, not_taken)
                             )
-                        at = _U(whole[k, 7])
+                        gained[taken], gained[other] = gains[0] * of_taken, gains[1] * of_other
+                        store(
+                            at_edge, (n_edges - at) * _U(4),
+                            add(multiply(below_taken, splat(of_taken)), multiply(below_other, splat(of_other))),
+                        )
+                    for e in range(_U(0), n_edges):
+                        out[row, owner, _U(edge_feature[first_edge + e])] += gained[e]
 
 
 _I4, _I8, _U4, _F8 = numba.int32, numba.int64, numba.uint32, numba.float64
 _SIGNATURE: Final = (
-    _I4[::1], _I4[::1], _I8[::1], _I4[:, ::1], _F8[:, ::1], _F8[:, ::1], _F8[:, ::1], _F8[:, :, ::1], _I8[:, ::1], _U4[::1],
-    _F8[:, ::1], _F8[:, ::1], _F8[::1], _I8,
+    _I4[::1], _I4[::1], _I4[::1], _F8[::1], _I4[::1], _I4[::1], _I4[:, ::1], _F8[:, ::1], _I4[::1], _I4[::1], _F8[:, ::1],
+    _F8[:, :, ::1], _I8[:, ::1], _U4[::1], _F8[:, ::1], _F8[:, :, ::1], _F8[:, ::1], _I8,
 )
 
 
@@ -190,11 +185,30 @@ def _compiled(function: Callable[..., Any]) -> Any:
 
 
 def _from_cache(function: Callable[..., Any]) -> Any:
-    return _only(numba.njit(cache=True, **_OPTIONS)(function))
+    return _only(_with_cache(function))
+
+
+def _with_cache(function: Callable[..., Any]) -> Any:
+    kernel = numba.njit(cache=True, **_OPTIONS)(function)
+    _check_own(Path(kernel.stats.cache_path))
+    return kernel
+
+
+def _check_own(folder: Path) -> None:
+    """Refuse machine code that somebody else can have put there: loading a pickle runs what it says; raises `PermissionError`."""
+    if folder == Path(__file__).parent / "__pycache__":
+        # Python runs what lies here anyhow.
+        return
+    ours = (os.geteuid(), 0)
+    for path in (folder.parent, folder, *folder.iterdir()):
+        met = path.stat()
+        shared = path == folder.parent and met.st_mode & stat.S_ISVTX
+        if not shared and (met.st_uid not in ours or met.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
+            raise PermissionError(f"{path} can be written by others")
 
 
 def _into_emptied_cache(function: Callable[..., Any]) -> Any:
-    kernel = numba.njit(cache=True, **_OPTIONS)(function)
+    kernel = _with_cache(function)
     # Nothing is compiled yet: this only empties the cache, which a killed process or a full disk can have damaged.
     kernel.recompile()
     return _only(kernel)

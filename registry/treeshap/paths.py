@@ -20,6 +20,7 @@ Yu, Xu, Zhang and others, "Linear TreeShap", NeurIPS 2022: one pass that carries
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -31,70 +32,82 @@ from registry.treeshap.forest import CATEGORICAL, Floats, Forest, Tree
 
 LANES: Final = 4
 """Quadrature nodes of one walk over a tree."""
-PASSES: Final = 2
-"""Cases of an edge whose feature was split above and passed there: passed again, or not. Where it was not passed above, the factor
-is a ratio of shares and no coefficient is left."""
 
 # Columns of `Paths.whole` and `Paths.real`.
-PARENT, IS_LEFT, EDGE_FEATURE, EARLIER, FIRST_AGAIN, SPLIT_FEATURE, DECISION, LAST_SPLIT = range(8)
-SHARE, THRESHOLD, RATIO = range(3)
-VALUE: Final = THRESHOLD
-"""A leaf has no threshold, and a split no value."""
+WORD, LEFT, RIGHT = range(3)
+THRESHOLD, LEFT_SHARE, RIGHT_SHARE, LEFT_VALUE, RIGHT_VALUE = range(5)
+FEATURE_SHIFT: Final = 8
+AGAIN: Final = 1 << 4
+"""Bit of a split's word: its feature was split above. Below it lie LightGBM's decision bits, from `FEATURE_SHIFT` the feature."""
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Arrays over all nodes of all trees, each tree's in depth-first order; a node stands for the edge that leads to it too.
+    """Arrays over the splits of all trees, each tree's in depth-first order, the left child first.
+
+    A tree of S splits has 2 S edges. They are numbered in the order in which what they contribute is added up: those to leaves
+    from left to right, then those to splits from the last to the first. So the edge to split k has the number 2 S - k, and an edge
+    above S leads to a split.
 
     Parameters
     ----------
     start
-        (n_trees + 1,) first node of each tree.
+        (n_trees + 1,) first split of each tree.
+    booster
+        (n_trees,) which of the boosters a tree belongs to.
     walks
         (n_trees,) walks that a tree needs, of `LANES` quadrature nodes each.
-    first_table
-        (n_trees,) first row of each tree in `straight`, which has one row per walk and node.
+    alone
+        (n_trees,) value of a tree that has no split.
+    first_again, first_table
+        (n_trees,) first row of each tree in `again`, and in `tables`.
     whole
-        (n_nodes, 8): parent within the tree; whether the node is its left child; feature of the edge; nearest edge above with the
-        same feature, -1 for none; its first row in `again`; feature of the node's own split, -1 for a leaf; LightGBM's decision
-        bits; the last split before it in the walk's order, 0 for none, and in a tree's first row the last split of the tree.
+        (n_splits, 3): word of decision bits, `AGAIN` and feature; numbers of the edges to the left and to the right child.
     real
-        (n_nodes, 3): share z of training rows that the path's splits on the feature let through; threshold of a split, the number
-        of its set in `sets` where it is one of categories, or value of a leaf; ratio of z to that of the earlier edge.
-    straight
-        w (1 - z) / (t + z (1 - t)) + w / (1 - t): what passing an edge changes in its coefficient, where none is earlier.
+        (n_splits, 5): threshold, or the number of its set in `sets` for a split of categories; for each side the share z of
+        training rows that the path's splits on the feature let through, as a ratio to that of the earlier edge where there is
+        one; for each side the value of the leaf, 1 where the child is a split.
+    edge_feature
+        (2 n_splits,) feature of each edge.
     again
-        Per edge with an earlier one, walk and case: `LANES` factors and as many coefficients.
+        (n_again,) for each split whose feature was split above, the nearest edge above with this feature: twice the number of
+        its split, and 1 more on the right.
+    tables
+        Per such split and walk four rows, left passed and not, right passed and not: `LANES` factors and as many coefficients.
     quadrature
-        (most walks, most walks, 2 * LANES): for trees of so many walks, per walk the nodes t and w / (1 - t).
+        (most walks, most walks, 3 * LANES): for trees of so many walks, per walk the nodes t, w / (1 - t), and the weights w.
     sets
         (n_sets, 2): where a set of categories begins in `bitsets`, and how many words it has.
     bitsets
         Sets of categories that go left, 32 bits each.
     expected
-        Mean of the margins over the training rows.
-    most_nodes
-        Nodes of the largest tree.
+        Per booster the mean of the margins over the training rows.
+    most_splits
+        Splits of the largest tree.
     """
 
     start: npt.NDArray[np.int32]
+    booster: npt.NDArray[np.int32]
     walks: npt.NDArray[np.int32]
-    first_table: npt.NDArray[np.int64]
+    alone: Floats
+    first_again: npt.NDArray[np.int32]
+    first_table: npt.NDArray[np.int32]
     whole: npt.NDArray[np.int32]
     real: Floats
-    straight: Floats
-    again: Floats
+    edge_feature: npt.NDArray[np.int32]
+    again: npt.NDArray[np.int32]
+    tables: Floats
     quadrature: Floats
     sets: npt.NDArray[np.int64]
     bitsets: npt.NDArray[np.uint32]
-    expected: float
-    most_nodes: int
+    expected: tuple[float, ...]
+    most_splits: int
 
     def arrays(self) -> tuple[Any, ...]:
         """Return the arrays in the order in which the kernel takes them."""
         return (
-            self.start, self.walks, self.first_table, self.whole, self.real, self.straight, self.again, self.quadrature,
-            self.sets, self.bitsets,
+            self.start, self.booster, self.walks, self.alone, self.first_again, self.first_table, self.whole, self.real,
+            self.edge_feature, self.again, self.tables, self.quadrature, self.sets, self.bitsets,
         )
 
 
@@ -111,34 +124,45 @@ class _Walked:
     distinct: int = 0
 
 
-def prepare(forest: Forest) -> Paths:
-    """Return the arrays of a forest."""
-    walked = [_walk(tree) for tree in forest.trees]
+def prepare(forests: Sequence[Forest]) -> Paths:
+    """Return the arrays of the boosters of one score, one after the other."""
+    trees = [tree for forest in forests for tree in forest.trees]
+    walked = [_walk(tree) for tree in trees]
     walks = [max(1, -(-one.distinct // (2 * LANES))) for one in walked]
-    sizes = [len(one.parent) for one in walked]
-    whole, real, straight, again = [], [], [], []
+    splits = [len(tree.feature) for tree in trees]
+    whole, real, edges, again, tables = [], [], [], [], []
     sets = [np.zeros((0, 2), dtype=np.int64)]
-    rows_again = words = n_sets = 0
-    for tree, one, n_walks in zip(forest.trees, walked, walks, strict=True):
-        table, more = _tables(one, n_walks)
-        whole.append(_whole(tree, one, n_walks, rows_again))
-        real.append(_real(tree, one, n_sets))
+    words = n_sets = 0
+    for tree, one, n_walks in zip(trees, walked, walks, strict=True):
+        children = _children(one)
+        edges.append(_edge_features(one))
+        whole.append(_whole(tree, one, children))
+        real.append(_real(tree, one, children, n_sets))
+        before, rows = _again(one, children, n_walks)
+        again.append(before)
+        tables.append(rows)
         sets.append(np.stack([words + tree.boundaries[:-1], np.diff(tree.boundaries)], axis=1))
-        straight.append(table)
-        again.append(more)
-        rows_again, words, n_sets = rows_again + len(more), words + len(tree.bitsets), n_sets + len(sets[-1])
+        words, n_sets = words + len(tree.bitsets), n_sets + len(sets[-1])
     return Paths(
-        start=np.cumsum([0, *sizes]).astype(np.int32), walks=np.array(walks, dtype=np.int32),
-        first_table=np.cumsum([0, *(n * size for n, size in zip(walks, sizes, strict=True))])[:-1].astype(np.int64),
-        whole=_joined(whole, 8, np.int32), real=_joined(real, 3, np.float64), straight=_joined(straight, LANES, np.float64),
-        again=_joined(again, 2 * LANES, np.float64), quadrature=_quadrature(max(walks, default=1)),
-        sets=np.concatenate(sets), bitsets=np.concatenate([np.zeros(0, dtype=np.uint32), *(tree.bitsets for tree in forest.trees)]),
-        expected=sum((_expected(tree) for tree in forest.trees), 0.0), most_nodes=max(sizes, default=1),
+        start=_starts(splits, last=True), walks=np.array(walks, dtype=np.int32),
+        booster=np.repeat(np.arange(len(forests)), [len(forest.trees) for forest in forests]).astype(np.int32),
+        alone=np.array([0.0 if len(tree.feature) else tree.leaf_value[0] for tree in trees], dtype=np.float64),
+        first_again=_starts(map(len, again)), first_table=_starts(map(len, tables)),
+        whole=_joined(whole, (3,), np.int32), real=_joined(real, (5,), np.float64), edge_feature=_joined(edges, (), np.int32),
+        again=_joined(again, (), np.int32), tables=_joined(tables, (2 * LANES,), np.float64),
+        quadrature=_quadrature(max(walks, default=1)), sets=np.concatenate(sets),
+        bitsets=np.concatenate([np.zeros(0, dtype=np.uint32), *(tree.bitsets for tree in trees)]),
+        expected=tuple(sum(map(_expected, forest.trees), 0.0) for forest in forests), most_splits=max(splits, default=0),
     )
 
 
-def _joined(parts: list[Any], width: int, dtype: Any) -> Any:
-    return np.ascontiguousarray(np.concatenate([np.zeros((0, width)), *parts]), dtype=dtype)
+def _starts(lengths: Iterable[int], *, last: bool = False) -> npt.NDArray[np.int32]:
+    found = np.cumsum([0, *lengths]).astype(np.int32)
+    return found if last else np.ascontiguousarray(found[:-1])
+
+
+def _joined(parts: list[Any], shape: tuple[int, ...], dtype: Any) -> Any:
+    return np.ascontiguousarray(np.concatenate([np.zeros((0, *shape), dtype=dtype), *parts]), dtype=dtype)
 
 
 def _walk(tree: Tree) -> _Walked:
@@ -164,49 +188,74 @@ def _walk(tree: Tree) -> _Walked:
     return walked
 
 
-def _tables(walked: _Walked, walks: int) -> tuple[Floats, Floats]:
+def _children(walked: _Walked) -> npt.NDArray[np.intp]:
+    """Return (n_splits, 2): the nodes that are the left and the right child of each split, splits in the order of the walk."""
+    parent, is_left = np.array(walked.parent), np.array(walked.is_left, dtype=bool)
+    nodes = np.arange(1, len(parent))
+    found = np.zeros((len(parent), 2), dtype=np.intp)
+    found[parent[1:], np.where(is_left[1:], 0, 1)] = nodes
+    return found[np.array(walked.source) >= 0]
+
+
+def _edge_numbers(walked: _Walked) -> npt.NDArray[np.intp]:
+    """Return (n_nodes,) the number of the edge that leads to each node."""
+    split = np.array(walked.source) >= 0
+    return np.where(split, 2 * split.sum() - (np.cumsum(split) - 1), np.cumsum(~split) - 1)
+
+
+def _edge_features(walked: _Walked) -> npt.NDArray[np.int32]:
+    found = np.zeros(len(walked.parent), dtype=np.int32)
+    found[_edge_numbers(walked)] = walked.edge_feature
+    # The last is the edge to the root, which is none.
+    return found[:-1]
+
+
+def _whole(tree: Tree, walked: _Walked, children: npt.NDArray[np.intp]) -> npt.NDArray[np.int32]:
+    source = np.array(walked.source)
+    splits = source[source >= 0]
+    numbers = _edge_numbers(walked)
+    found = np.zeros((len(splits), 3), dtype=np.int32)
+    again = np.array(walked.earlier)[children[:, 0]] >= 0
+    found[:, WORD] = (tree.feature[splits] << FEATURE_SHIFT) | (tree.decision[splits] & (AGAIN - 1)) | np.where(again, AGAIN, 0)
+    found[:, LEFT], found[:, RIGHT] = numbers[children[:, 0]], numbers[children[:, 1]]
+    return found
+
+
+def _real(tree: Tree, walked: _Walked, children: npt.NDArray[np.intp], n_sets: int) -> Floats:
+    source, share, earlier = np.array(walked.source), np.array(walked.share), np.array(walked.earlier)
+    splits = source[source >= 0]
+    old = np.where(earlier >= 0, share[earlier], 1.0)
+    # Where an edge is the first of its feature the share itself, which is its ratio to 1.
+    ratio = np.divide(share, old, out=np.zeros(len(share)), where=old > 0)
+    value = np.where(source >= 0, 1.0, tree.leaf_value[np.where(source < 0, -1 - source, 0)])
+    of_categories = tree.decision[splits] & CATEGORICAL == CATEGORICAL
+    found = np.zeros((len(splits), 5))
+    found[:, THRESHOLD] = tree.threshold[splits] + np.where(of_categories, n_sets, 0)
+    for side in range(2):
+        found[:, LEFT_SHARE + side] = ratio[children[:, side]]
+        found[:, LEFT_VALUE + side] = value[children[:, side]]
+    return found
+
+
+def _again(walked: _Walked, children: npt.NDArray[np.intp], walks: int) -> tuple[npt.NDArray[np.int32], Floats]:
+    """Return, for the splits whose feature was split above, the nearest such edge and the rows of `Paths.tables`."""
+    earlier, is_left = np.array(walked.earlier), np.array(walked.is_left)
+    later = children[earlier[children[:, 0]] >= 0] if len(children) else children
+    old = earlier[later[:, 0]]
+    rank = np.cumsum(np.array(walked.source) >= 0) - 1
+    before = 2 * rank[np.array(walked.parent)[old]] + (1 - is_left[old])
     t, weight = _gauss(walks * LANES)
     share = np.array(walked.share)[:, None]
     passing, not_passing = t + share * (1.0 - t), share * (1.0 - t)
     coefficient, cold = weight * (1.0 - share) / passing, weight / (1.0 - t)
-    later = np.flatnonzero(np.array(walked.earlier) >= 0)
-    old = np.array(walked.earlier)[later]
-    # (edges, walks, cases, factors and coefficients)
-    again = np.empty((len(later), walks, PASSES, 2, LANES))
-    for case, (factor, gained) in enumerate(((passing[later], coefficient[later]), (not_passing[later], -cold[None, :]))):
-        again[:, :, case, 0] = (factor / passing[old]).reshape(-1, walks, LANES)
-        again[:, :, case, 1] = (gained - coefficient[old]).reshape(-1, walks, LANES)
-    by_walk = (coefficient + cold).reshape(-1, walks, LANES).swapaxes(0, 1)
-    return by_walk.reshape(-1, LANES), again.reshape(-1, 2 * LANES)
-
-
-def _whole(tree: Tree, walked: _Walked, walks: int, rows_again: int) -> npt.NDArray[np.int32]:
-    source, earlier = np.array(walked.source), np.array(walked.earlier)
-    split = source >= 0
-    found = np.zeros((len(source), 8), dtype=np.int32)
-    found[:, PARENT], found[:, IS_LEFT], found[:, EDGE_FEATURE] = walked.parent, walked.is_left, walked.edge_feature
-    found[:, EARLIER] = earlier
-    found[:, FIRST_AGAIN] = rows_again + (np.cumsum(earlier >= 0) - 1) * walks * PASSES
-    found[:, SPLIT_FEATURE] = -1
-    found[split, SPLIT_FEATURE], found[split, DECISION] = tree.feature[source[split]], tree.decision[source[split]]
-    # The walk up goes from split to split: each names the one before it, and the root the last.
-    splits = np.flatnonzero(split)
-    found[splits[1:], LAST_SPLIT] = splits[:-1]
-    found[0, LAST_SPLIT] = splits[-1] if len(splits) else 0
-    return found
-
-
-def _real(tree: Tree, walked: _Walked, n_sets: int) -> Floats:
-    source, share, earlier = np.array(walked.source), np.array(walked.share), np.array(walked.earlier)
-    split = source >= 0
-    found = np.zeros((len(source), 3))
-    found[:, SHARE] = share
-    of_categories = tree.decision[source[split]] & CATEGORICAL == CATEGORICAL
-    found[split, THRESHOLD] = tree.threshold[source[split]] + np.where(of_categories, n_sets, 0)
-    found[~split, VALUE] = tree.leaf_value[-1 - source[~split]]
-    old = np.where(earlier >= 0, share[earlier], 1.0)
-    found[:, RATIO] = np.divide(share, old, out=np.zeros(len(share)), where=old > 0)
-    return found
+    # (splits, walks, sides, passed or not, factors and coefficients)
+    found = np.empty((len(later), walks, 2, 2, 2, LANES))
+    for side in range(2):
+        new = later[:, side]
+        for case, (factor, gained) in enumerate(((passing[new], coefficient[new]), (not_passing[new], -cold[None, :]))):
+            found[:, :, side, case, 0] = (factor / passing[old]).reshape(-1, walks, LANES)
+            found[:, :, side, case, 1] = (gained - coefficient[old]).reshape(-1, walks, LANES)
+    return before.astype(np.int32), found.reshape(-1, 2 * LANES)
 
 
 def _expected(tree: Tree) -> float:
@@ -220,11 +269,12 @@ def _expected(tree: Tree) -> float:
 
 
 def _quadrature(most: int) -> Floats:
-    found = np.zeros((most, most, 2 * LANES))
+    found = np.zeros((most, most, 3 * LANES))
     for walks in range(1, most + 1):
         t, weight = _gauss(walks * LANES)
         found[walks - 1, :walks, :LANES] = t.reshape(walks, LANES)
-        found[walks - 1, :walks, LANES:] = (weight / (1.0 - t)).reshape(walks, LANES)
+        found[walks - 1, :walks, LANES:2 * LANES] = (weight / (1.0 - t)).reshape(walks, LANES)
+        found[walks - 1, :walks, 2 * LANES:] = weight.reshape(walks, LANES)
     return found
 
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from registry.errors import BundleRefused
 from registry.treeshap.engines import PRED_CONTRIB, engine_for
-from registry.treeshap.exact import ENGINE, ExactForest
+from registry.treeshap.exact import ENGINE, ExactForest, ExactForests
 from registry.treeshap.forest import NotCovered, parse_forest
+from registry.treeshap.paths import prepare
 
 N_FEATURES = 7
 CATEGORICAL = [2, 3]
@@ -80,8 +81,7 @@ def test_long_paths_over_many_features_need_several_walks() -> None:
     y = sum((x[:, j] > 0.5).astype(float) * 2.0**-j for j in range(30))
     parameters = {"objective": "regression", "num_leaves": 250, "verbosity": -1, "min_data_in_leaf": 1, "num_threads": 1}
     booster = lightgbm.train(parameters, lightgbm.Dataset(x, y), 5)
-    forest = ExactForest(booster.model_to_string())
-    assert forest._arrays[1].max() >= 2
+    assert prepare([parse_forest(booster.model_to_string())]).walks.max() >= 2
     check(booster, x[:50])
 
 
@@ -100,6 +100,16 @@ def test_a_row_gives_the_same_bytes_alone_in_a_batch_and_on_two_threads() -> Non
         alone, margin = forest.explain(rows[i : i + 1])
         assert (alone.tobytes(), margin.tobytes()) == (together[i : i + 1].tobytes(), raw[i : i + 1].tobytes())
     assert forest.explain(rows, threads=2)[0].tobytes() == together.tobytes()
+
+
+def test_boosters_of_one_score_are_explained_together_as_each_alone() -> None:
+    texts = [grown(seed, num_leaves=leaves).model_to_string() for seed, leaves in ((1, 20), (2, 2), (3, 31))]
+    together, rows = ExactForests(texts), strange_rows(4)
+    out, raw = together.explain(rows)
+    for place, forest in enumerate(map(ExactForest, texts)):
+        alone, margin = forest.explain(rows)
+        assert (alone.tobytes(), margin.tobytes()) == (out[:, place].tobytes(), raw[:, place].tobytes())
+        assert together.expected[place] == forest.expected
 
 
 def test_rows_of_any_kind_of_array_meet_the_one_compiled_kernel() -> None:

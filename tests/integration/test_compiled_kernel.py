@@ -94,6 +94,17 @@ def test_where_no_folder_can_be_written_it_is_compiled_in_the_process(cache: Pat
     assert said(started(nothing / "cache", tmp_path, **homeless)) == (expected, 0)
 
 
+@pytest.mark.parametrize("shared", ["*/*.nbi", "*", ""])
+def test_machine_code_that_others_can_write_is_not_read(cache: Path, tmp_path: Path, shared: str) -> None:
+    expected, folder = said(started(cache))[0], tmp_path / "shared"
+    shutil.copytree(cache, folder)
+    (path,) = folder.glob(shared) if shared else [folder]
+    path.chmod(path.stat().st_mode | 0o022)
+    assert said(started(folder)) == (expected, 0)
+    # Nor is it mended: whoever wrote it there may do it again.
+    assert said(started(folder)) == (expected, 0)
+
+
 def test_a_process_that_only_scores_does_without_numba() -> None:
     program = "import sys, registry.scorer; sys.exit('numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, timeout=TIMEOUT_S, check=False).returncode == 0
