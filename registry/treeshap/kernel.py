@@ -2,8 +2,9 @@
 
 Machine code is kept beside the source, in `NUMBA_CACHE_DIR` or in the user's cache folder, whichever can be written. Numba reads
 it as a pickle, so it is read only where nobody else can have written it (decision 0019); elsewhere each process compiles for
-itself. The import compiles for the one kind of arguments that there is, and nothing is compiled later: a request would wait for it. `fastmath` is off and every row
-is added up in one order, so that a row gives the same bytes alone, in a batch, and on any thread.
+itself. The import compiles for the one kind of arguments that there is, and nothing is compiled later: a request would wait for
+it. `fastmath` is off and every row is added up in one order, so that a row gives the same bytes alone, in a batch, and on any
+thread.
 
 Four quadrature nodes are carried at once in one register (`registry.treeshap.lanes`). A tree that needs more nodes is walked once
 per four of them, because the integral is a sum over nodes. A walk takes splits, not nodes: both edges of a split share all but
