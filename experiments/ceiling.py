@@ -61,7 +61,7 @@ class Effort:
     patience: int
 
 
-FULL: Final = Effort(folds=3, max_rows=60_000, learning_rate=0.1, leaves=24, depth=6, max_trees=800, patience=30)
+FULL: Final = Effort(folds=3, max_rows=None, learning_rate=0.1, leaves=24, depth=6, max_trees=800, patience=30)
 QUICK: Final = Effort(folds=2, max_rows=15_000, learning_rate=0.12, leaves=16, depth=5, max_trees=250, patience=15)
 
 
