@@ -15,20 +15,15 @@ would be tried for a negative index first.
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final
 
 import numba
 import numpy as np
 
+from registry.treeshap.compiling import OPTIONS, compiled
 from registry.treeshap.lanes import add, divide, load, multiply, splat, store, subtract, totals
 
 _U = np.uintp
-_OPTIONS: Final[dict[str, Any]] = {"nogil": True, "error_model": "numpy"}
 
 
 def _goes_left(value, threshold, decision, sets, bitsets):  # type: ignore[no-untyped-def]
@@ -51,7 +46,7 @@ def _goes_left(value, threshold, decision, sets, bitsets):  # type: ignore[no-un
     return np.int64(left)
 
 
-goes_left = numba.njit(inline="always", **_OPTIONS)(_goes_left)
+goes_left = numba.njit(inline="always", **OPTIONS)(_goes_left)
 
 
 def _explain_rows(  # type: ignore[no-untyped-def]  # noqa: C901 - a call between loops would cost more than the work in them
@@ -171,58 +166,10 @@ def _explain_rows(  # type: ignore[no-untyped-def]  # noqa: C901 - a call betwee
 
 
 _I4, _I8, _U4, _F8 = numba.int32, numba.int64, numba.uint32, numba.float64
-_SIGNATURE: Final = (
+_SIGNATURE: Final[Any] = (
     _I4[::1], _I4[::1], _I4[::1], _F8[::1], _I4[::1], _I4[::1], _I4[:, ::1], _F8[:, ::1], _I4[::1], _I4[::1], _F8[:, ::1],
     _F8[:, :, ::1], _I8[:, ::1], _U4[::1], _F8[:, ::1], _F8[:, :, ::1], _F8[:, ::1], _I8,
 )
 
 
-def _compiled(function: Callable[..., Any]) -> Any:
-    for attempt in (_from_cache, _into_emptied_cache):
-        # A damaged pickle raises anything; what is wrong with the function itself comes again without a cache.
-        with suppress(Exception):
-            return attempt(function)
-    return _without_cache(function)
-
-
-def _from_cache(function: Callable[..., Any]) -> Any:
-    return _only(_with_cache(function))
-
-
-def _with_cache(function: Callable[..., Any]) -> Any:
-    kernel = numba.njit(cache=True, **_OPTIONS)(function)
-    _check_own(Path(kernel.stats.cache_path))
-    return kernel
-
-
-def _check_own(folder: Path) -> None:
-    """Refuse machine code that somebody else can have put there: loading a pickle runs what it says; raises `PermissionError`."""
-    if folder == Path(__file__).parent / "__pycache__":
-        # Python runs what lies here anyhow.
-        return
-    ours = (os.geteuid(), 0)
-    for path in (folder.parent, folder, *folder.iterdir()):
-        met = path.stat()
-        shared = path == folder.parent and met.st_mode & stat.S_ISVTX
-        if not shared and (met.st_uid not in ours or met.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
-            raise PermissionError(f"{path} can be written by others")
-
-
-def _into_emptied_cache(function: Callable[..., Any]) -> Any:
-    kernel = _with_cache(function)
-    # Nothing is compiled yet: this only empties the cache, which a killed process or a full disk can have damaged.
-    kernel.recompile()
-    return _only(kernel)
-
-
-def _without_cache(function: Callable[..., Any]) -> Any:
-    return _only(numba.njit(**_OPTIONS)(function))
-
-
-def _only(kernel: Any) -> Any:
-    kernel.compile(_SIGNATURE)
-    kernel.disable_compile()
-    return kernel
-
-
-explain_rows = _compiled(_explain_rows)
+explain_rows = compiled(_explain_rows, _SIGNATURE)

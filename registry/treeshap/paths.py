@@ -112,7 +112,7 @@ class Paths:
 
 
 @dataclass
-class _Walked:
+class Walked:
     """One tree in depth-first order; `source` is the split's number as LightGBM has it, below 0 for a leaf."""
 
     parent: list[int]
@@ -127,7 +127,7 @@ class _Walked:
 def prepare(forests: Sequence[Forest]) -> Paths:
     """Return the arrays of the boosters of one score, one after the other."""
     trees = [tree for forest in forests for tree in forest.trees]
-    walked = [_walk(tree) for tree in trees]
+    walked = [walk(tree) for tree in trees]
     walks = [max(1, -(-one.distinct // (2 * LANES))) for one in walked]
     splits = [len(tree.feature) for tree in trees]
     whole, real, edges, again, tables = [], [], [], [], []
@@ -152,7 +152,7 @@ def prepare(forests: Sequence[Forest]) -> Paths:
         again=_joined(again, (), np.int32), tables=_joined(tables, (2 * LANES,), np.float64),
         quadrature=_quadrature(max(walks, default=1)), sets=np.concatenate(sets),
         bitsets=np.concatenate([np.zeros(0, dtype=np.uint32), *(tree.bitsets for tree in trees)]),
-        expected=tuple(sum(map(_expected, forest.trees), 0.0) for forest in forests), most_splits=max(splits, default=0),
+        expected=tuple(sum(map(expected_of, forest.trees), 0.0) for forest in forests), most_splits=max(splits, default=0),
     )
 
 
@@ -165,8 +165,9 @@ def _joined(parts: list[Any], shape: tuple[int, ...], dtype: Any) -> Any:
     return np.ascontiguousarray(np.concatenate([np.zeros((0, *shape), dtype=dtype), *parts]), dtype=dtype)
 
 
-def _walk(tree: Tree) -> _Walked:
-    walked = _Walked([-1], [0], [-1], [1.0], [-1], [0 if len(tree.feature) else -1])
+def walk(tree: Tree) -> Walked:
+    """Return a tree in depth-first order, the left child first."""
+    walked = Walked([-1], [0], [-1], [1.0], [-1], [0 if len(tree.feature) else -1])
     # Of each waiting child: its number as LightGBM has it, its parent's place, its side, and the edges of its path by feature.
     waiting: list[tuple[int, int, int, dict[int, int]]] = []
     if len(tree.feature):
@@ -188,7 +189,7 @@ def _walk(tree: Tree) -> _Walked:
     return walked
 
 
-def _children(walked: _Walked) -> npt.NDArray[np.intp]:
+def _children(walked: Walked) -> npt.NDArray[np.intp]:
     """Return (n_splits, 2): the nodes that are the left and the right child of each split, splits in the order of the walk."""
     parent, is_left = np.array(walked.parent), np.array(walked.is_left, dtype=bool)
     nodes = np.arange(1, len(parent))
@@ -197,20 +198,20 @@ def _children(walked: _Walked) -> npt.NDArray[np.intp]:
     return found[np.array(walked.source) >= 0]
 
 
-def _edge_numbers(walked: _Walked) -> npt.NDArray[np.intp]:
+def _edge_numbers(walked: Walked) -> npt.NDArray[np.intp]:
     """Return (n_nodes,) the number of the edge that leads to each node."""
     split = np.array(walked.source) >= 0
     return np.where(split, 2 * split.sum() - (np.cumsum(split) - 1), np.cumsum(~split) - 1)
 
 
-def _edge_features(walked: _Walked) -> npt.NDArray[np.int32]:
+def _edge_features(walked: Walked) -> npt.NDArray[np.int32]:
     found = np.zeros(len(walked.parent), dtype=np.int32)
     found[_edge_numbers(walked)] = walked.edge_feature
     # The last is the edge to the root, which is none.
     return found[:-1]
 
 
-def _whole(tree: Tree, walked: _Walked, children: npt.NDArray[np.intp]) -> npt.NDArray[np.int32]:
+def _whole(tree: Tree, walked: Walked, children: npt.NDArray[np.intp]) -> npt.NDArray[np.int32]:
     source = np.array(walked.source)
     splits = source[source >= 0]
     numbers = _edge_numbers(walked)
@@ -221,7 +222,7 @@ def _whole(tree: Tree, walked: _Walked, children: npt.NDArray[np.intp]) -> npt.N
     return found
 
 
-def _real(tree: Tree, walked: _Walked, children: npt.NDArray[np.intp], n_sets: int) -> Floats:
+def _real(tree: Tree, walked: Walked, children: npt.NDArray[np.intp], n_sets: int) -> Floats:
     source, share, earlier = np.array(walked.source), np.array(walked.share), np.array(walked.earlier)
     splits = source[source >= 0]
     old = np.where(earlier >= 0, share[earlier], 1.0)
@@ -237,14 +238,14 @@ def _real(tree: Tree, walked: _Walked, children: npt.NDArray[np.intp], n_sets: i
     return found
 
 
-def _again(walked: _Walked, children: npt.NDArray[np.intp], walks: int) -> tuple[npt.NDArray[np.int32], Floats]:
+def _again(walked: Walked, children: npt.NDArray[np.intp], walks: int) -> tuple[npt.NDArray[np.int32], Floats]:
     """Return, for the splits whose feature was split above, the nearest such edge and the rows of `Paths.tables`."""
     earlier, is_left = np.array(walked.earlier), np.array(walked.is_left)
     later = children[earlier[children[:, 0]] >= 0] if len(children) else children
     old = earlier[later[:, 0]]
     rank = np.cumsum(np.array(walked.source) >= 0) - 1
     before = 2 * rank[np.array(walked.parent)[old]] + (1 - is_left[old])
-    t, weight = _gauss(walks * LANES)
+    t, weight = gauss(walks * LANES)
     share = np.array(walked.share)[:, None]
     passing, not_passing = t + share * (1.0 - t), share * (1.0 - t)
     coefficient, cold = weight * (1.0 - share) / passing, weight / (1.0 - t)
@@ -258,7 +259,7 @@ def _again(walked: _Walked, children: npt.NDArray[np.intp], walks: int) -> tuple
     return before.astype(np.int32), found.reshape(-1, 2 * LANES)
 
 
-def _expected(tree: Tree) -> float:
+def expected_of(tree: Tree) -> float:
     """Return the mean value of a tree's leaves over the training rows, added up in LightGBM's order."""
     if not len(tree.feature):
         return float(tree.leaf_value[0])
@@ -271,7 +272,7 @@ def _expected(tree: Tree) -> float:
 def _quadrature(most: int) -> Floats:
     found = np.zeros((most, most, 3 * LANES))
     for walks in range(1, most + 1):
-        t, weight = _gauss(walks * LANES)
+        t, weight = gauss(walks * LANES)
         found[walks - 1, :walks, :LANES] = t.reshape(walks, LANES)
         found[walks - 1, :walks, LANES:2 * LANES] = (weight / (1.0 - t)).reshape(walks, LANES)
         found[walks - 1, :walks, 2 * LANES:] = weight.reshape(walks, LANES)
@@ -279,7 +280,7 @@ def _quadrature(most: int) -> Floats:
 
 
 @cache
-def _gauss(n: int) -> tuple[Floats, Floats]:
+def gauss(n: int) -> tuple[Floats, Floats]:
     """Return Gauss-Legendre nodes and weights on [0, 1]; every tree asks for one of a few sizes."""
     nodes, weights = np.polynomial.legendre.leggauss(n)
     found = (nodes + 1.0) / 2.0, weights / 2.0

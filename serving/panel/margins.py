@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from registry.scale import POINTS_MAX, POINTS_MIN
-from registry.treeshap.engines import PRED_CONTRIB
-from registry.treeshap.exact import ENGINE, ExactForest
 from registry.treeshap.forest import NotCovered
+from registry.treeshap.patterns import ENGINE, PatternForest
 
 if TYPE_CHECKING:
     from registry.encoding import Matrix
@@ -53,10 +52,11 @@ class Margins:
         self._own = [place for place, component in enumerate(scorer.manifest.components) if component.weight]
         self._components = [scorer.manifest.components[place] for place in self._own]
         try:
-            self._forests = [ExactForest(scorer.bundle.booster_text(component.name)) for component in self._components]
+            self._forests = [PatternForest(scorer.bundle.booster_text(component.name)) for component in self._components]
             self.engine = ENGINE
         except NotCovered:
-            self._forests, self.engine = [], PRED_CONTRIB
+            # Trees that tables do not hold are explained row by row, as the bundle says.
+            self._forests, self.engine = [], scorer.engine
         golden = np.array([[np.nan if value is None else value for value in scorer.bundle.golden.rows[0]]])
         bases = [base for base, _ in self._parts(golden)]
         self.base = scorer.manifest.scale.points(
@@ -78,7 +78,7 @@ class Margins:
     def _parts(self, matrix: Matrix) -> list[tuple[float, Matrix]]:
         """Return, per component, its calibrated expected value and (n, n_features) contributions to its calibrated margin."""
         if self._forests:
-            found = [(forest.expected, forest.explain(matrix, threads=self._threads)[0]) for forest in self._forests]
+            found = [(forest.expected, forest.explain(matrix, threads=self._threads)) for forest in self._forests]
         else:
             explained = self._scorer.explain(matrix)
             return [
