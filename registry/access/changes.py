@@ -50,12 +50,15 @@ class Writer:
         Instant of the decision, aware.
     dry_run
         Only check: nothing is written.
+    via
+        How it was written where that is not a command, such as the key of a session of the console.
     """
 
     settings: Settings
     by: str
     at: datetime
     dry_run: bool = False
+    via: str = ""
 
     def add_consumer(self, consumer: str, *, role: Role, zh: str, en: str, subject: str | None = None) -> AccessState:
         """Add a consumer.
@@ -168,7 +171,8 @@ class Writer:
 
     def _write(self, made: list[Line]) -> AccessState:
         _said(self.by, "by")
-        signed = [line | {"by": self.by.strip()} for line in made]
+        through = {"via": self.via} if self.via else {}
+        signed = [line | {"by": self.by.strip()} | through for line in made]
         if self.dry_run:
             return _after(self.state(), signed, self.at)
         with writing(self.settings, ACCESS) as ledger:

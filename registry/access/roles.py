@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 Action = Literal[
-    "score", "batch", "what_if", "read_score", "explain", "replay", "catalogue", "invoke", "metrics", "duties"
+    "score", "batch", "what_if", "read_score", "explain", "replay", "catalogue", "invoke", "metrics", "duties",
+    "govern",
 ]
 Role = Literal["insurer", "operator", "engineer", "regulator", "local"]
 Detail = Literal["reasons", "groups", "exact"]
@@ -19,8 +20,9 @@ Sight = Literal["own", "subject", "all"]
 ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
 DETAILS: Final[tuple[Detail, ...]] = get_args(Detail)
 """From the least to the most."""
-WITHOUT_SCENARIO: Final[frozenset[Action]] = frozenset({"catalogue", "metrics", "duties"})
-"""What reads no data of anybody, and the rights of PIPL Art. 24, which do not lapse with a contract. [A]"""
+WITHOUT_SCENARIO: Final[frozenset[Action]] = frozenset({"catalogue", "metrics", "duties", "govern"})
+"""What reads no data of anybody, the rights of PIPL Art. 24, which do not lapse with a contract, and the decisions about scenarios
+themselves. [A]"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +69,7 @@ ROLES: Final[dict[Role, RoleRules]] = {
     ),
     "regulator": RoleRules(
         zh="监管机构", en="regulator", details=_ALL_DETAILS, sight="all",
-        actions=frozenset({"score", "batch", "read_score", "explain", "replay", "catalogue", "duties"}),
+        actions=frozenset({"score", "batch", "read_score", "explain", "replay", "catalogue", "duties", "govern"}),
     ),
     "local": RoleRules(
         zh="本机", en="this machine", details=_ALL_DETAILS, sight="all", actions=frozenset(ACTIONS),

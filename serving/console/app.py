@@ -12,6 +12,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from registry.errors import RoadRiskError
 from serving.console.decision_routes import decision_router
 from serving.console.entry_routes import entry_router
+from serving.console.governance_exports import export_router
+from serving.console.governance_records import record_router
+from serving.console.governance_routes import governance_router
 from serving.console.guard import Guard
 from serving.console.overview_routes import overview_router
 from serving.console.pages import ROOT, problem_page
@@ -27,11 +30,11 @@ if TYPE_CHECKING:
 def create_console(console: Console) -> ASGIApp:
     """Return the console behind its guard."""
     app = bare_app()
-    for router in (
-        entry_router(console), search_router(console), decision_router(console), what_if_router(console),
-        overview_router(console),
+    for router_of in (
+        entry_router, search_router, decision_router, what_if_router, overview_router, governance_router, record_router,
+        export_router,
     ):
-        app.include_router(router)
+        app.include_router(router_of(console))
     app.add_exception_handler(RoadRiskError, _ours)
     app.add_exception_handler(RequestValidationError, _nothing_here)
     app.add_exception_handler(HTTPException, _http)

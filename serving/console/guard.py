@@ -29,6 +29,8 @@ FORM_COOKIE: Final = "roadrisk_form"
 LANGUAGE_COOKIE: Final = "roadrisk_language"
 _YEAR_S: Final = 365 * 24 * 3600
 _LOGIN: Final = f"{ROOT}/login"
+_OPEN: Final = frozenset((_LOGIN, f"{ROOT}/disclosure"))
+"""What is shown to whoever comes: the way in, and what the plan (section 7 (1) 3) discloses to the public."""
 _FORM_ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
@@ -95,7 +97,7 @@ class Guard:
                 return problem_page(request, refused.problem)
             if not self._sessions.form_token_holds(visit.form.get(TOKEN, ""), bound_to):
                 return problem_page(request, foreign_form())
-        if visit.caller is None and path != _LOGIN and not path.startswith(f"{ROOT}/static/"):
+        if visit.caller is None and path not in _OPEN and not path.startswith(f"{ROOT}/static/"):
             after = f"?next={path.removeprefix(ROOT)}" if path.startswith(f"{ROOT}/decisions/") and method == "GET" else ""
             return RedirectResponse(_LOGIN + after, status_code=303, headers=HEADERS)
         return None

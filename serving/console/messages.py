@@ -1,4 +1,4 @@
-"""The words of the console: one file per language, read once."""
+"""The words of the console: in each language one file for what all pages share and one per further subject, read once."""
 
 from __future__ import annotations
 
@@ -17,8 +17,16 @@ _FOLDER: Final = Path(__file__).with_name("messages")
 @cache
 def catalogue(language: str) -> Mapping[str, str]:
     """Return key -> text of a language."""
-    read: dict[str, str] = json.loads((_FOLDER / f"{language}.json").read_text(encoding="utf-8"))
-    return read
+    parts = [json.loads(path.read_text(encoding="utf-8")) for path in files_of(language)]
+    merged: dict[str, str] = {key: words for part in parts for key, words in part.items()}
+    if len(merged) != sum(map(len, parts)):
+        raise ValueError(f"a message of {language} is given twice")
+    return merged
+
+
+def files_of(language: str) -> list[Path]:
+    """Return the files of a language: ``zh.json``, and ``SUBJECT.zh.json`` for every further subject."""
+    return sorted(_FOLDER.glob(f"*{language}.json"))
 
 
 def text(language: str, key: str, **values: Any) -> str:

@@ -33,7 +33,10 @@ HEADERS: Final = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Vary": "Cookie",
 }
-NAVIGATION: Final = (("search", f"{ROOT}/search"), ("overview", f"{ROOT}/overview"), ("models", f"{ROOT}/models"))
+NAVIGATION: Final = (
+    ("search", f"{ROOT}/search"), ("overview", f"{ROOT}/overview"), ("models", f"{ROOT}/models"),
+    ("governance", f"{ROOT}/governance"),
+)
 
 
 @cache

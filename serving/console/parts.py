@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from registry.access.roles import ROLES
 from registry.errors import AccessRefused
+from registry.promotion import history
 from registry.signing import API_PEPPER, pseudonym_keys, read_secret
 from serving.console.login_limit import LoginLimit
 from serving.console.names import Names
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from registry.access.parties import Caller
     from registry.access.roles import Action
+    from registry.promotion import Promotion
     from registry.settings import Settings
     from serving.authorised import Door
     from serving.desk import ScoringDesk
@@ -64,6 +66,19 @@ class Console:
     def sees_all(self, caller: Caller) -> bool:
         """Return whether a caller may see every decision, and so the names behind them and who looked."""
         return ROLES[caller.role].sight == "all"
+
+    def must_see_all(self, request: Request) -> None:
+        """Refuse a visitor who does not see every decision; raises `AccessRefused`."""
+        caller = self.door.caller(request)
+        if not self.sees_all(caller):
+            raise AccessRefused(
+                f"the role {caller.role} sees what is its own only", where=f"consumer {caller.consumer}",
+                remedy="See docs/access.md for what each role may do.", details={"lacking": "role"},
+            )
+
+    def promotion_of(self, product: str) -> Promotion | None:
+        """Return the line of the ledger that made the live version of a product live; None where none is."""
+        return next(iter(history(self.settings, product)[::-1]), None)
 
     def may(self, request: Request, product: str, action: Action) -> bool:
         """Return whether the visitor may do something with a product under the scenarios that hold now."""

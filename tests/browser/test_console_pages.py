@@ -13,7 +13,9 @@ from tests.lib.browser import HOSTILE, Site, login, violations
 PATHS = (
     "/search", "/overview", "/models", "/models?at=2020-01-01T00:00", "/decisions/{score_id}", "/decisions/{score_id}?rows=1",
     "/decisions/{score_id}/what-if",
-    "/nowhere", "/login",
+    "/nowhere", "/login", "/governance/catalogue", "/governance/products/insurance_pricing", "/governance/scenarios",
+    "/governance/scenarios/regulator-a-enterprise_risk-1", "/governance/corrections", "/governance/usage", "/governance/ledgers",
+    "/disclosure",
 )
 
 

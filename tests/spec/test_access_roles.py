@@ -19,15 +19,15 @@ from registry.errors import AccessRefused, InvalidRequest
 from tests.lib.access import NOW, REQUEST, active, caller, grant, state_of
 
 COVERED, OTHER = "insurance_pricing", "maintenance"
-FREE = ("catalogue", "metrics", "duties")
+FREE = ("catalogue", "metrics", "duties", "govern")
 """What needs no scenario."""
 MATRIX: dict[Role, str] = {
-    #            score batch what_if read explain replay catalogue invoke metrics duties
-    "insurer": "yes   yes   yes     yes  yes     no     yes       no     no      yes",
-    "operator": "yes   no    yes     yes  yes     no     yes       no     no      yes",
-    "engineer": "yes   yes   yes     yes  yes     yes    yes       yes    yes     no",
-    "regulator": "yes   yes   no      yes  yes     yes    yes       no     no      yes",
-    "local": "yes   yes   yes     yes  yes     yes    yes       yes    yes     yes",
+    #            score batch what_if read explain replay catalogue invoke metrics duties govern
+    "insurer": "yes   yes   yes     yes  yes     no     yes       no     no      yes     no",
+    "operator": "yes   no    yes     yes  yes     no     yes       no     no      yes     no",
+    "engineer": "yes   yes   yes     yes  yes     yes    yes       yes    yes     no     no",
+    "regulator": "yes   yes   no      yes  yes     yes    yes       no     no      yes     yes",
+    "local": "yes   yes   yes     yes  yes     yes    yes       yes    yes     yes     yes",
 }
 CELLS = [
     (role, action, allowed == "yes") for role, row in MATRIX.items()

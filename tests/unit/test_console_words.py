@@ -10,8 +10,10 @@ import pytest
 
 import serving.console
 from registry.access.duties import KINDS
-from registry.access.roles import DETAILS, ROLES
+from registry.access.roles import ACTIONS, DETAILS, ROLES
+from registry.access.scenarios import CHARGE_CLASSES, STATUSES, STEPS
 from registry.scale import TIERS
+from serving.console.governance_routes import SECTIONS
 from serving.console.messages import LANGUAGES, catalogue, text
 from serving.console.pages import NAVIGATION, environment
 from serving.console.search import KINDS as NUMBERS
@@ -22,9 +24,12 @@ USED = re.compile(r"""\bt\(\s*'([a-z_0-9.]+)'\s*[,)]|error="([a-z_]+\.[a-z_]+)\"
 BUILT = {
     *(f"role.{role}" for role in ROLES), *(f"tier.{tier}" for tier in TIERS), *(f"detail.{detail}" for detail in DETAILS),
     *(f"kind.{kind}" for kind in NUMBERS), *(f"nav.{name}" for name, _ in NAVIGATION), *(f"duty.{kind}" for kind in KINDS),
+    *(f"step.{step}" for step in ("apply", "local", *STEPS)), *(f"status.{one}" for one in STATUSES),
+    *(f"charge.{one}" for one in CHARGE_CLASSES), *(f"action.{one}" for one in ACTIONS), *(f"gov.tab.{one}" for one in SECTIONS),
 }
 PREFIXES = (
     "quantity.", "problem.", "look.", "direction.", "explain.", "entity.", "cycle.", "promotion.", "measure.", "fresh.", "verdict.",
+    "built.", "evidence.", "supplier.", "correction.", "clock.",
 )
 
 
