@@ -57,13 +57,14 @@ def _product(facts: Facts) -> list[Block]:
     tested = [
         ("数据安全", "密钥与场景逐次核对；台账可核验"), ("功能合规", _gates(facts)), ("性能稳定", TO_FILL), ("服务可用", TO_FILL),
     ]
+    rows = [*product_rows(facts.product, facts.rules, facts.promotion), ("本场景服务对象", facts.consumer.zh)]
     return [
         Heading("一、产品"),
-        *table(("栏目", "内容"), [*product_rows(facts.product, facts.rules, facts.promotion), ("本场景服务对象", facts.consumer.zh)]),
+        *table(("栏目", "内容"), rows),
         Heading("二、测试结论"),
         *table(("要求", "结论或证据"), tested),
         *bullets([plan("测试结果须符合“数据安全、功能合规、性能稳定、服务可用”要求。", "四（四）5"),
-                  unverified("公共数据资源登记适用《公共数据资源登记管理暂行办法》（发改数据规〔2025〕26号），条文未查阅。")]),
+                  unverified("登记适用《公共数据资源登记管理暂行办法》（发改数据规〔2025〕26号），条文未查阅。")]),
     ]
 
 
