@@ -28,6 +28,7 @@ IDENTITY: Final = ViewPlan(IDENTITY_VIEW, _PROFILE_TTL // MICROSECOND, (), (VEHI
 Values = dict[str, float | str | None]
 
 _MAX_INSTANTS: Final = 10_000
+_MAX_ALIKE: Final = 1000
 
 
 @dataclass
@@ -74,6 +75,7 @@ class Held:
     layouts: Mapping[bytes, Layout]
     _instants: dict[tuple[bytes, int], datetime | None] = field(default_factory=dict, repr=False)
     _sources: dict[tuple[str, frozenset[str] | None], tuple[SourceAge, ...]] = field(default_factory=dict, repr=False)
+    _alike: dict[tuple[Any, ...], Freshness] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, rows: PackedRows) -> Held:
@@ -137,8 +139,20 @@ class Held:
         times = own.times if operator is None else own.times | operator.times
         return OnlineInputs(
             entity_id, related, values, self.as_of, sources, _exposure(plan.product.id, values),
-            Freshness(plan.origin, times, sources),
+            self._freshness(plan, times, sources),
         )
+
+    def _freshness(self, plan: ReadPlan, times: Mapping[str, datetime], sources: tuple[SourceAge, ...]) -> Freshness:
+        # Rows of a build speak about few instants, so few answers differ in it. What is counted by the wall clock differs always.
+        if sources is not self._sources.get((plan.product.id, plan.resources)):
+            return Freshness(plan.origin, times, sources)
+        key = (plan.product.id, plan.resources, *times.items())
+        found = self._alike.get(key)
+        if found is None:
+            if len(self._alike) >= _MAX_ALIKE:
+                self._alike.clear()
+            found = self._alike[key] = Freshness(plan.origin, times, sources)
+        return found
 
     def _learnt(self, view: ViewPlan, row: bytes) -> tuple[RowReader, RowReader | None]:
         layout = self.layouts.get(row[DIGEST])

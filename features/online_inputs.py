@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 Origin = tuple[str, tuple[str, ...]]
 """The view of a feature and its resources."""
@@ -72,13 +73,16 @@ class Freshness(Mapping[str, FeatureAge]):
         View -> instant that its row speaks about; views without a row are left out.
     sources
         Age of every resource.
+
+    Entities whose rows speak about the same instants share one; `told` is where an answer keeps what it says of it, by features.
     """
 
     def __init__(
         self, origin: Mapping[str, tuple[str, tuple[str, ...]]], times: Mapping[str, datetime],
         sources: tuple[SourceAge, ...],
     ) -> None:
-        self._origin, self._times, self._sources = origin, times, sources
+        self._origin, self._times, self.sources = origin, times, sources
+        self.told: dict[tuple[str, ...], tuple[dict[str, Any], ...]] = {}
         self._found: dict[Origin, FeatureAge] = {}
         self._ages: dict[str, float | None] | None = None
 
@@ -105,7 +109,7 @@ class Freshness(Mapping[str, FeatureAge]):
     def _age(self, view: str, resources: tuple[str, ...]) -> FeatureAge:
         ages = self._ages
         if ages is None:
-            ages = self._ages = {source.resource: source.age_d for source in self._sources}
+            ages = self._ages = {source.resource: source.age_d for source in self.sources}
         # A source that was never delivered is older than any other.
         _, oldest = max((math.inf if (age := ages[resource]) is None else age, resource) for resource in resources)
         return FeatureAge(self._times.get(view), ages[oldest], oldest)

@@ -47,6 +47,8 @@ def answer_of(
         reference population's mean, its interval, the amount that large losses add, the coefficient within its band, and
         the same of every further line with the line's name behind it.
     """
+    if manifest.answer == "pure_premium":
+        return _pure_premium(manifest, dict(zip(manifest.component_places, component_margins, strict=True)))
     margins = dict(zip(manifest.components, component_margins, strict=True))
     own = {component: margin for component, margin in margins.items() if component.weight}
     match manifest.answer:
@@ -56,8 +58,6 @@ def answer_of(
             return {"probability": expit(sum(own.values()))}
         case "hazard":
             return _hazard(manifest, own, inputs or {}) | _causes(margins)
-        case "pure_premium":
-            return _pure_premium(manifest, margins)
 
 
 def _rate(own: Mapping[Component, float], exposure: float | None) -> dict[str, float]:
@@ -128,10 +128,9 @@ def _causes(margins: Mapping[Component, float]) -> dict[str, float]:
     return {f"cause_{cause}": value / total for cause, value in found.items()}
 
 
-def _pure_premium(manifest: Manifest, margins: Mapping[Component, float]) -> dict[str, float]:
-    named = {component.name: margin for component, margin in margins.items()}
+def _pure_premium(manifest: Manifest, named: Mapping[str, float]) -> dict[str, float]:
     answer = _premium(math.exp(named["frequency"]), math.exp(named["severity"]), manifest.reference.mean_answer)
-    dispersion = next(component for component in margins if component.name == "frequency").dispersion
+    dispersion = manifest.components[manifest.component_places["frequency"]].dispersion
     if dispersion is not None:
         answer["relativity_low"], answer["relativity_high"] = interval(answer["relativity"], dispersion)
     if manifest.band is not None:

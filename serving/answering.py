@@ -131,7 +131,7 @@ def fill(
 ) -> Scored:
     """Return the answer with its score; `row` is the entity's in explanation and matrix."""
     answer |= _score(manifest, explanation, exposure, values, row) | explain_row(manifest, explanation, values, row)
-    answer["lines"] = line_tables(manifest, explanation, answer["answer"], row)
+    answer["lines"] = line_tables(manifest, explanation, answer["answer"], row, own=answer["factors"])
     clamp = float(explanation.clamp[row])
     answer["warnings"] += unseen_warnings(manifest, unseen) + _clamped(clamp)
     points = dict(zip(manifest.feature_names, explanation.contributions[row].tolist(), strict=True))
@@ -265,13 +265,20 @@ def _source(age: SourceAge) -> dict[str, Any]:
 
 
 def _fresh(names: Iterable[str], freshness: Freshness) -> list[dict[str, Any]]:
-    return [
-        {
-            "features": features, "event_timestamp": age.event_timestamp.isoformat() if age.event_timestamp else None,
-            "age_d": age.age_d, "source": age.source,
-        }
-        for age, features in (freshness.alike(names).items() if freshness else ())
-    ]
+    if not freshness:
+        return []
+    asked = tuple(names)
+    lines = freshness.told.get(asked)
+    if lines is None:
+        # Nobody changes what is answered.
+        lines = freshness.told[asked] = tuple(
+            {
+                "features": features, "event_timestamp": age.event_timestamp.isoformat() if age.event_timestamp else None,
+                "age_d": age.age_d, "source": age.source,
+            }
+            for age, features in freshness.alike(asked).items()
+        )
+    return list(lines)
 
 
 def unseen_warnings(manifest: Manifest, names: Sequence[str]) -> list[dict[str, str]]:

@@ -32,7 +32,8 @@ from serving.past_routes import past_router
 from serving.problems import MEDIA_TYPE, Problem, invalid_fields, method_not_allowed, not_found, of_status, problem_of
 from serving.report import Reports
 from serving.schemas import field_parts, field_problem
-from serving.score_routes import score_router
+from serving.score_routes import score_lanes, score_router
+from serving.short_way import ShortWay
 
 if TYPE_CHECKING:
     from serving.tracing import Tracer
@@ -79,6 +80,7 @@ def create_app(
     app.add_exception_handler(RoadRiskError, _ours)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_middleware(ShortWay, lanes=score_lanes(desk, door, metrics), respond=_ours)
     app.add_middleware(BodyLimits, max_body_bytes=max_body_bytes)
     app.add_middleware(KeyCheck, gate=gate)
     if console_of is not None:

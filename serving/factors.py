@@ -23,6 +23,8 @@ from registry.feature_spec import GROUPS
 from registry.scorer import Explanation
 
 BASE: Final = ("base", "基础", "base")
+OWN: Final = ("frequency", "severity")
+"""Components of the score's own line."""
 RULE: Final = {
     "zh": "各因子之积等于相对系数；金额按对数平均迪氏指数法（LMDI）分摊，合计等于纯保费减组合均值",
     "en": "factors multiply to the relativity; amounts follow the logarithmic mean Divisia decomposition and add up "
@@ -36,11 +38,12 @@ def factor_table(manifest: Manifest, explanation: Explanation, row: int = 0) -> 
     Each has `group`, `zh`, `en`, `factor`, `frequency_factor`, `severity_factor` and `amount` in the bundle's currency.
     The base's frequency and severity factors are absolute (claims per year, money per claim); the others are relative.
     """
-    return _table(manifest, explanation, row, ("frequency", "severity"), manifest.reference.mean_answer)
+    return _table(manifest, explanation, row, OWN, manifest.reference.mean_answer)
 
 
 def line_tables(
-    manifest: Manifest, explanation: Explanation, quantities: Mapping[str, float], row: int = 0
+    manifest: Manifest, explanation: Explanation, quantities: Mapping[str, float], row: int = 0, *,
+    own: list[dict[str, Any]] | None = None,
 ) -> list[dict[str, Any]]:
     """Return every insurance line with its price and its factors; empty for a bundle that prices one line without a name.
 
@@ -48,15 +51,19 @@ def line_tables(
     ----------
     quantities
         The answer by name, as `registry.answers.answer_of` gives it.
+    own
+        The factors of the score's own line where they are known (`factor_table`); it is one of the lines.
     """
     tables = []
     for line in manifest.lines:
         ending = "" if line.frequency == "frequency" else f"_{line.id}"
+        names_of = (line.frequency, line.severity)
+        known = own if names_of == OWN and line.mean_answer == manifest.reference.mean_answer else None
         names = ("frequency", "severity", "pure_premium", "relativity", "large_losses")
         tables.append({
             "line": line.id, "zh": line.zh, "en": line.en, "n_claims": line.n_claims,
             **{name: quantities[name + ending] for name in names},
-            "factors": _table(manifest, explanation, row, (line.frequency, line.severity), line.mean_answer),
+            "factors": known or _table(manifest, explanation, row, names_of, line.mean_answer),
         })
     return tables
 

@@ -22,7 +22,6 @@ CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 STAGE_SECONDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5)
 POINTS: Final = tuple(float(points) for points in range(100, 1000, 100))
-AGE_D: Final = (0.5, 1.0, 2.0, 7.0, 30.0, 62.0, 180.0, 365.0, 731.0)
 GAUGES: Final = (
     ("model_reloads", "Changes of the promotion ledger that this service took, or could not load", ("outcome",)),
     ("store_breaker_open", "1 while the online store is not asked because it did not answer", ()),
@@ -55,11 +54,12 @@ class Metrics:
         self._tiers = Counter(
             "roadrisk_decisions", "Decisions answered, by tier", ("product", "tier"), registry=self._registry
         )
-        self._ages = Histogram(
-            "roadrisk_source_age_days", "Age of the sources of the inputs", ("product", "resource"), buckets=AGE_D,
-            registry=self._registry,
+        # The same for every answer of a publication, so a figure that is set where it changed, not counted with every answer.
+        self._ages = Gauge(
+            "roadrisk_source_age_days", "Age of the sources of the inputs of the last answer", ("product", "resource"),
+            registry=self._registry, multiprocess_mode="max",
         )
-
+        self._ages_told: dict[tuple[str, str], float] = {}
         self._replayed = Counter(
             "roadrisk_idempotent_replays", "Answers that an idempotency key got again", registry=self._registry
         )
@@ -106,8 +106,10 @@ class Metrics:
             self._recent.add(product, answer["model"]["digest"], answer["points"])
             self._points.labels(product, answer["model"]["version"]).observe(answer["points"])
         for source in answer["sources"]:
-            if source["age_d"] is not None:
-                self._ages.labels(product, source["resource"]).observe(source["age_d"])
+            told, age_d = (product, source["resource"]), source["age_d"]
+            if age_d is not None and age_d != self._ages_told.get(told):
+                self._ages_told[told] = age_d
+                self._ages.labels(*told).set(age_d)
 
     def exposition(self) -> bytes:
         """Return all figures in the text format, of all workers where there are several."""

@@ -35,7 +35,8 @@ def log_request(scope: Mapping[str, Any], status: int, seconds: float) -> None:
         "consumer": caller.consumer if caller else None, "key": caller.key_id if caller else None,
         "problem": state.get("problem"),
     }
-    _log.info("%s", encoded(line).decode())
+    # Made by hand: `info` would look through the stack for the place that logs, which is this one.
+    _log.handle(_log.makeRecord(LOGGER, logging.INFO, __file__, 0, encoded(line).decode(), (), None))
 
 
 def log_to_stderr(level: int = logging.INFO) -> None:

@@ -29,6 +29,7 @@ from serving.schemas import (
     ScoreRequest,
     WhatIfRequest,
 )
+from serving.short_way import Lane
 from serving.what_if import check_changes, compared
 
 NAME: Final = "^[a-z0-9_-]{1,64}$"
@@ -59,6 +60,15 @@ def score_router(desk: ScoringDesk, door: Door, metrics: Metrics, changes: Chang
     for path in ("scores", "what-if", "recourse"):
         router.add_api_route(f"/v1/{{product}}/{path}", unknown_product, methods=["POST"], include_in_schema=False)
     return router
+
+
+def score_lanes(desk: ScoringDesk, door: Door, metrics: Metrics) -> dict[str, Lane]:
+    """Return the paths that score one entity, for the short way to them."""
+    lanes = (
+        Lane(f"/v1/{product.id}/scores", REQUESTS[product.entity], _score(desk, door, metrics, product))
+        for product in PRODUCTS.values()
+    )
+    return {lane.path: lane for lane in lanes}
 
 
 def unknown_product(product: str) -> None:
