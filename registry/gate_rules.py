@@ -57,6 +57,8 @@ class GateRules(_Rule):
         Largest expected calibration error, as a share of the mean outcome.
     max_psi
         Largest population stability index of the score, and of `max_unstable_share` of the inputs.
+    felt_points
+        Points of the mean score that the shift of an input must be worth to count. [A]
     few_events
         Events of a segment, or of the test period, below which a segment outside its band and a formula that is ahead are
         said and not held against a version. 0: nothing is excused.
@@ -88,6 +90,7 @@ class GateRules(_Rule):
     max_relative_ece: float = 0.35
     max_psi: float = 0.25
     max_unstable_share: float = 0.1
+    felt_points: float = 5.0
     segment_band: tuple[float, float] = (0.67, 1.5)
     fairness: tuple[str, ...] = ()
     formulas: tuple[str, ...] = ()

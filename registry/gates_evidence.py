@@ -73,14 +73,21 @@ def not_worse_than_live(candidate: Candidate) -> Finding:
 
 
 def stable(candidate: Candidate) -> Finding:
-    """Require that the score's distribution, and that of most inputs, is in the test period what it was in training."""
+    """Require that the score's distribution, and that of most inputs, is in the test period what it was in training.
+
+    An input counts as shifted when its index is above the limit and, where the judgement says by how many points that moves the
+    mean score, when that is felt.
+    """
     rules, found = candidate.rules, next(_holding(candidate.judged.evidence.get(JUDGEMENT), "score_psi"), None)
     if found is None:
         return not_evaluated(f"the judgement has no stability index of the score; {EVALUATE}")
     score, inputs = float(found[1]["score_psi"]), found[1].get("input_csi") or {}
-    shifted = [name for name, value in inputs.items() if value > rules.max_psi]
+    above, points = [name for name, value in inputs.items() if value > rules.max_psi], found[1].get("input_points")
+    shifted = [name for name in above if points is None or abs(float(points[name])) >= rules.felt_points]
     share = len(shifted) / len(inputs) if inputs else 0.0
-    told = f"stability index of the score {score:.3f}; {len(shifted)} of {len(inputs)} inputs above {rules.max_psi:g}"
+    told = f"stability index of the score {score:.3f}; {len(above)} of {len(inputs)} inputs above {rules.max_psi:g}"
+    if points is not None:
+        told += f", {len(shifted)} of them moving the mean score by {rules.felt_points:g} points or more"
     if score > rules.max_psi:
         return refuses(f"{told}, at most {rules.max_psi:g} is allowed")
     return refuses(f"{told}: {_few(shifted)}") if share > rules.max_unstable_share else passes(told)

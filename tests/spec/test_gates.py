@@ -152,6 +152,14 @@ def test_formulas_must_be_beaten(verdict: str, within: str, rules: GateRules, sa
     ({"score_psi": 0.1, "input_csi": {"a": 0.5, **{f"x{k}": 0.0 for k in range(19)}}}, "pass", "0.100; 1 of 20 inputs above 0.25"),
     ({"score_psi": 0.3, "input_csi": {}}, "refuse", "0.300; .*at most 0.25 is allowed"),
     ({"score_psi": 0.1, "input_csi": {"a": 0.5, "b": 0.3, "c": 0.0}}, "refuse", "2 of 3 inputs above 0.25: a, b"),
+    (
+        {"score_psi": 0.1, "input_csi": {"a": 0.5, "b": 0.3, "c": 0.0}, "input_points": {"a": -4.9, "b": 0.1, "c": 9.0}},
+        "pass", "2 of 3 inputs above 0.25, 0 of them moving the mean score by 5 points or more",
+    ),
+    (
+        {"score_psi": 0.1, "input_csi": {"a": 0.5, "b": 0.3, "c": 0.0}, "input_points": {"a": -5.0, "b": 0.1, "c": 9.0}},
+        "refuse", "1 of them moving the mean score by 5 points or more: a",
+    ),
 ])
 def test_stability(found: dict[str, Any], said: str, why: str) -> None:
     finding = stable(candidate(judgement={"stability": found}))

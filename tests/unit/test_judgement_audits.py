@@ -43,6 +43,10 @@ def test_a_shifted_input_is_named() -> None:
     moved = population(Subject(subject.scorer, subject.task, frame), THRESHOLDS)
     assert moved["shifted"] == ["age_year"]
     assert moved["score_psi"] > same["score_psi"]
+    felt = moved["input_points"]["age_year"]
+    assert abs(felt) > 10 * abs(same["input_points"]["age_year"])
+    mean = [float(one.points[one.test].mean()) for one in (Subject(subject.scorer, subject.task, frame), subject)]
+    assert sum(moved["input_points"].values()) - sum(same["input_points"].values()) == pytest.approx(mean[0] - mean[1], abs=1e-6)
 
 
 def test_months_are_measured_apart_and_a_fall_is_named() -> None:

@@ -49,6 +49,7 @@ def stability(found: Found, say: Tongue) -> list[Block]:
     if "score_psi" not in found or months is None:
         return told(found, say)
     shifted = sorted((found.get("input_csi") or {}).items(), key=lambda one: -(one[1] or 0.0))[:MOST_SHIFTED]
+    felt = found.get("input_points") or {}
     name = found["over_time"].get("measure", "gini")
     rows = [
         (one["month"], term(one["fold"], say), number(one["n_events"], say), number(one.get("actual_to_expected"), say),
@@ -67,7 +68,10 @@ def stability(found: Found, say: Tongue) -> list[Block]:
                   + say("；0.1 以上须关注，0.25 以上为偏移（假设 [A]）。",
                         "; above 0.1 worth a look, above 0.25 shifted (assumptions [A]).")),
         *table(columns, rows), Heading(say("输入的稳定性（偏移最大者）", "Stability of the inputs, those that moved most"), 3),
-        *table((say("输入", "input"), measure("csi", say)), [(f"`{key}`", number(value, say)) for key, value in shifted]),
+        *table(
+            (say("输入", "input"), measure("csi", say), say("平均分变动", "shift of the mean score, points")),
+            [(f"`{key}`", number(value, say), number(felt.get(key), say)) for key, value in shifted],
+        ),
     ]
 
 
