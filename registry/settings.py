@@ -36,6 +36,8 @@ class Settings(BaseSettings):
         Address of the source that deliveries are pulled from, and the key that it asks for.
     push_key
         Key that senders of pushed rows must carry; without one nothing is received.
+    jt809_user, jt809_password
+        What a lower platform logs in with on the JT/T 809 link; without a password there is no link. At most 8 characters count.
     clock
         Instant at which the age of a source is counted: the feature snapshot's cut-off, or the wall clock's now. auto is
         snapshot for a simulated province, which ends in the past, and wall for everything else.
@@ -87,6 +89,8 @@ class Settings(BaseSettings):
     pull_url: str = ""
     pull_key: SecretStr = SecretStr("")
     push_key: SecretStr = SecretStr("")
+    jt809_user: int = Field(default=0, ge=0, le=2**32 - 1)
+    jt809_password: SecretStr = SecretStr("")
     clock: Literal["auto", "snapshot", "wall"] = "auto"
     optuna_storage: str = ""
     ledger_url: str = ""
@@ -114,6 +118,11 @@ class Settings(BaseSettings):
     def intake_dir(self) -> Path:
         """Rows that are on their way in: the state of pulls and the journal of pushes; readable by its owner only."""
         return self.home / "intake"
+
+    @property
+    def live_dir(self) -> Path:
+        """State of live driving: its journal, its checkpoint, and its corrections; readable by its owner only."""
+        return self.home / "live"
 
     @property
     def truth_dir(self) -> Path:

@@ -23,6 +23,9 @@ Records = npt.NDArray[Any]
 NO_ODOMETER: Final = 2**32 - 1
 NO_SPEED: Final = 2**16 - 1
 E6: Final = 1_000_000.0
+_NOWHERE_DEG: Final = 999.0
+FIRST_S: Final = 946_684_800
+"""No terminal tells a time before 2000; one whose clock was lost does."""
 FUTURE_S: Final = 300
 """A device time so far after its receipt is no time of this message. [A]"""
 
@@ -53,12 +56,14 @@ class Refusal(IntEnum):
     NO_PLACE = 3
     DUPLICATE = 4
     LATE = 5
+    NO_TIME = 7
 
 
 REFUSAL_WORDS: Final[dict[Refusal, tuple[str, str]]] = {
     Refusal.WRONG_PLATE: ("车牌不在营运车辆名册中", "the plate belongs to no vehicle of the roster"),
     Refusal.FUTURE: ("定位时间晚于接收时间", "the device time lies after the receipt"),
     Refusal.NO_PLACE: ("坐标超出范围", "the coordinates lie outside their range"),
+    Refusal.NO_TIME: ("定位时间缺失或不可能", "the device time is missing or impossible"),
     Refusal.DUPLICATE: ("重复报文", "the vehicle has sent a message of this device time already"),
     Refusal.LATE: ("迟到超过允许时限，由批处理更正", "it came later than is waited for; the batch corrects it"),
 }
@@ -83,10 +88,10 @@ def records_of(table: pa.Table, vehicle: npt.NDArray[np.uint64], received_us: In
     """
     records = np.zeros(len(table), POSITION)
     records["vehicle"], records["received_us"], records["door"] = vehicle, received_us, door
-    time_us = table["gps_time"].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()
+    time_us = table["gps_time"].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).fill_null(0).to_numpy()
     records["time_s"] = np.clip(time_us // 1_000_000, 0, 2**32 - 1)
     for name, column in (("lon_e6", "lon_deg"), ("lat_e6", "lat_deg")):
-        records[name] = np.rint(_floats(table, column, 0.0) * E6)
+        records[name] = np.rint(np.clip(_floats(table, column, _NOWHERE_DEG), -_NOWHERE_DEG, _NOWHERE_DEG) * E6)
     for name, column in (("speed", "speed_kmh"), ("recorder", "vec2_kmh")):
         speed = _floats(table, column, np.nan)
         records[name] = np.where(np.isnan(speed), NO_SPEED, np.clip(np.rint(np.nan_to_num(speed) * 10.0), 0, NO_SPEED - 1))
@@ -128,6 +133,7 @@ def impossible(records: Records) -> npt.NDArray[np.int8]:
     found = np.zeros(len(records), np.int8)
     place = (np.abs(records["lon_e6"]) > 180_000_000) | (np.abs(records["lat_e6"]) > 90_000_000)
     found[place] = Refusal.NO_PLACE
+    found[records["time_s"] < FIRST_S] = Refusal.NO_TIME
     found[records["time_s"].astype(np.int64) > records["received_us"] // 1_000_000 + FUTURE_S] = Refusal.FUTURE
     return found
 

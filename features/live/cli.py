@@ -1,0 +1,114 @@
+"""The group `roadrisk live`: serve, replay a simulated day, say how it goes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from features.cli import JSON_OPTION
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+DEFAULT_URL = "http://127.0.0.1:8362"
+URL_OPTION = click.option("--url", default=DEFAULT_URL, show_default=True, help="Address of the live service.")
+
+
+@click.group()
+def live() -> None:
+    """Live driving: positions in, duty and fatigue out within seconds."""
+
+
+@live.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(1, 65_535), default=8362, show_default=True, help="Port of the HTTP door.")
+@click.option(
+    "--jt809-port", type=click.IntRange(0, 65_535), default=0, show_default=True,
+    help="Port of the JT/T 809 platform link; 0 opens none.",
+)
+@click.option("--replay", is_flag=True, help="Live in the time of the messages (simulated days of the past only).")
+@click.option("--checkpoint-s", type=click.FloatRange(1), default=120.0, show_default=True, help="From one checkpoint to the next.")
+def serve(host: str, port: int, jt809_port: int, replay: bool, checkpoint_s: float) -> None:
+    """Receive positions and keep the state of every vehicle; asks for ROADRISK_PUSH_KEY."""
+    import uvicorn
+
+    from features.live.engine import EngineTimes
+    from features.live.service import open_service
+    from registry.settings import Settings
+
+    service = open_service(Settings(), replay=replay, times=EngineTimes(checkpoint_s=checkpoint_s))
+    app = service.app(jt809=(host, jt809_port) if jt809_port else None)
+    also = f" and for JT/T 809 on port {jt809_port}" if jt809_port else ""
+    click.echo(f"listening on http://{host}:{port}{also}", err=True)
+    uvicorn.run(
+        app, host=host, port=port, access_log=False, log_level="error", server_header=False, limit_concurrency=256,
+        timeout_keep_alive=30, timeout_graceful_shutdown=10, h11_max_incomplete_event_size=16_384,
+    )
+
+
+@live.command()
+@click.option("--day", required=True, type=click.DateTime(["%Y-%m-%d"]), help="First local day.")
+@click.option("--days", type=click.IntRange(1, 14), default=1, show_default=True, help="How many days of one month.")
+@click.option(
+    "--speed", type=click.FloatRange(0), default=60.0, show_default=True, help="Simulated seconds a second; 0: as fast as taken.",
+)
+@click.option("--vehicles", type=click.IntRange(1), default=200, show_default=True, help="How many vehicles of the province.")
+@URL_OPTION
+@JSON_OPTION
+def replay(day: datetime, days: int, speed: float, vehicles: int, url: str, as_json: bool) -> None:
+    """Send days of the simulated province (simulated data) to a service that runs with --replay."""
+    from dataclasses import asdict
+
+    from features.live.replay import day_of_messages
+    from features.live.replay import replay as send
+    from features.simulation.marker import province_of
+    from registry.errors import NotFound
+    from registry.output import emit, progress, record
+    from registry.settings import Settings
+
+    settings = Settings()
+    known = province_of(settings.home)
+    if known is None:
+        raise NotFound("no simulated province", where=str(settings.home), remedy="Run `roadrisk simulate` first.")
+    with progress("replay") as report:
+        report("expand the plan into messages", 0.0)
+        messages = day_of_messages(known["preset"], known["seed"], day.date(), vehicles, days=days)
+        done = send(messages, url, settings.push_key.get_secret_value(), speed=speed, progress=report)
+    emit({"simulated": True, "day": str(day.date()), **asdict(done)}, as_json, record)
+
+
+@live.command()
+@click.option("--vehicle", help="Id of a vehicle: its duty now instead of the service's state.")
+@URL_OPTION
+@JSON_OPTION
+def status(vehicle: str | None, url: str, as_json: bool) -> None:
+    """Say what came in, how fresh the rows are, or what one vehicle may still drive."""
+    import httpx
+
+    from features.door.source import KEY_HEADER
+    from registry.errors import NotFound, ServiceUnavailable
+    from registry.output import emit, record
+    from registry.settings import Settings
+
+    path = f"/v1/live/vehicles/{vehicle}" if vehicle else "/v1/live/status"
+    try:
+        answer = httpx.get(url + path, headers={KEY_HEADER: Settings().push_key.get_secret_value()}, timeout=10)
+    except httpx.TransportError as error:
+        raise ServiceUnavailable(
+            f"the live service does not answer ({type(error).__name__})", where=url, remedy="Run `roadrisk live serve`.",
+        ) from error
+    found: dict[str, Any] = answer.json()
+    if answer.is_error:
+        kind = NotFound if answer.status_code == httpx.codes.NOT_FOUND else ServiceUnavailable
+        raise kind(found["detail"], where=url, remedy=found.get("remedy", ""))
+    emit(found, as_json, _duty if vehicle else record)
+
+
+def _duty(found: dict[str, Any]) -> RenderableType:
+    from registry.output import table
+
+    columns = ("rule", "zh", "used_s", "remaining_s", "reached_at", "unobserved_s", "complete")
+    rows = [[limit[column] for column in columns] for limit in found["limits"]]
+    return table(columns, rows, title=f"{found['zh']} {found['en']}")

@@ -1,0 +1,271 @@
+"""The engine: what is durable is folded in micro-batches, its rows pushed, its state kept, and whoever listens told.
+
+One thread folds. Readers (doors, alerts, the console) hold `lock` while they read the state. What was folded is handed to listeners
+on the fold's thread, so a listener that needs long hands it on.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from features.live.checkpoint import copied, read_checkpoint, restore, write_checkpoint
+from features.live.corrections import Corrections
+from features.live.duty_rows import COLUMNS
+from features.live.fold import OUT_OF_ORDER, LiveFold
+from features.live.intake import Intake
+from features.live.online_push import OnlinePush
+from features.live.positions import Records, Refusal
+from features.live.road_map import RoadMap
+from registry.errors import IntegrityError, RoadRiskError
+
+IntArray = npt.NDArray[np.int64]
+Clock = Callable[[], int]
+"""Returns now in epoch microseconds."""
+
+MAX_BATCH: Final = 50_000
+LATENCIES_KEPT: Final = 100_000
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What was folded in one go, arrays of shape (n,).
+
+    Parameters
+    ----------
+    slots, records
+        Vehicle and message.
+    said
+        0 in order, `fold.OUT_OF_ORDER`, or a `Refusal`: duplicate, late.
+    number
+        Record of the journal that they end with.
+    """
+
+    slots: IntArray
+    records: Records
+    said: npt.NDArray[np.int8]
+    number: int
+
+    @property
+    def changed(self) -> IntArray:
+        """Vehicles whose state may have changed, each once."""
+        return np.unique(self.slots[(self.said == 0) | (self.said == OUT_OF_ORDER)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineTimes:
+    """How often the engine does what.
+
+    Parameters
+    ----------
+    batch_s
+        Shortest time from one micro-batch to the next.
+    push_s
+        Shortest time from one push of rows to the next.
+    checkpoint_s
+        From one checkpoint to the next.
+    """
+
+    batch_s: float = 0.2
+    push_s: float = 1.0
+    checkpoint_s: float = 120.0
+
+
+@dataclass
+class LiveEngine:
+    """Folds what the intake hands on.
+
+    Parameters
+    ----------
+    intake, fold, roads
+        Where messages come from, the state, and the roads that they are on.
+    push
+        The online store; None where rows go nowhere.
+    corrections
+        Where corrections of rows that had been answered are kept.
+    clock
+        Now: the wall's, or in a replay that of the messages.
+    """
+
+    intake: Intake
+    fold: LiveFold
+    roads: RoadMap
+    push: OnlinePush | None
+    corrections: Corrections
+    clock: Clock
+    times: EngineTimes = field(default_factory=EngineTimes)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    listeners: list[Callable[[Batch], None]] = field(default_factory=list)
+    number: int = 0
+    pushed_rows: int = 0
+    failed_pushes: int = 0
+    replayed: int = 0
+    checkpoint_bytes: int = 0
+    latency_s: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=2_000))
+    _dirty: dict[int, int] = field(default_factory=dict)
+    _arrived: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    _thread: threading.Thread | None = None
+    _writer: threading.Thread | None = None
+
+    def __post_init__(self) -> None:
+        n = self.fold.n_vehicles
+        self.answered_s = np.zeros(n, np.int64)
+        self.answered = np.full((n, len(COLUMNS)), np.nan)
+
+    def subscribe(self, listener: Callable[[Batch], None]) -> None:
+        """Let somebody hear of every micro-batch, from the next one on."""
+        self.listeners.append(listener)
+
+    def recover(self) -> None:
+        """Take up the last checkpoint and what the journal holds beyond it.
+
+        Raises
+        ------
+        IntegrityError
+            If the checkpoint knows more than the journal.
+        """
+        kept = read_checkpoint(self.corrections.folder)
+        if kept is not None:
+            if kept.number > self.intake.journal.last:
+                raise IntegrityError(
+                    f"the state holds record {kept.number} and the journal ends at {self.intake.journal.last}",
+                    where="live journal", remedy="Restore the journal, or remove state.bin and the journal to begin anew.",
+                )
+            restore(self.fold, kept, self.intake.roster.numbers)
+            self.number = kept.number
+        if self.push is not None:
+            self.answered_s, self.answered = self.push.answered()
+        for number, records in self.intake.journal.after(self.number):
+            self._fold(number, records)
+            self.replayed += len(records)
+        self._arrived.clear()
+
+    def start(self) -> None:
+        """Begin to fold."""
+        self._thread = threading.Thread(target=self._run, name="live-fold", daemon=True)
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait until everything that was handed on is folded and kept; the intake has been stopped before."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        pushed = kept = time.monotonic()
+        while True:
+            began = time.monotonic()
+            ended = self._take()
+            now = time.monotonic()
+            if now - pushed >= self.times.push_s or ended:
+                self._push()
+                pushed = now
+            if now - kept >= self.times.checkpoint_s or ended:
+                self._keep(wait=ended)
+                kept = now
+            if ended:
+                return
+            time.sleep(max(self.times.batch_s - (time.monotonic() - began), 0.0))
+
+    def _take(self) -> bool:
+        """Fold what waits; return whether nothing more will come."""
+        parts: list[Records] = []
+        count, number = 0, 0
+        ended = False
+        try:
+            found = self.intake.out.get(timeout=self.times.batch_s)
+            while found is not None:
+                number, records = found
+                parts.append(records)
+                count += len(records)
+                if count >= MAX_BATCH:
+                    break
+                found = self.intake.out.get_nowait()
+            ended = found is None
+        except queue.Empty:
+            pass
+        if parts:
+            self._fold(number, parts[0] if len(parts) == 1 else np.concatenate(parts))
+            self.intake.folded(count)
+        return ended
+
+    def _fold(self, number: int, records: Records) -> None:
+        slots = self.intake.roster.slots_of(records["vehicle"])
+        here = slots >= 0  # a vehicle may have left the roster since its message was taken
+        slots, records = slots[here], records[here]
+        roads = self.roads.classes(records["lon_e6"] / 1e6, records["lat_e6"] / 1e6)
+        with self.lock:
+            applied = self.fold.apply(slots, records, roads)
+            self.number = number
+            self._correct(slots, records, applied.said)
+        batch = Batch(slots, records, applied.said, number)
+        changed = batch.changed
+        self._dirty.update(dict.fromkeys(changed.tolist(), number))
+        self._arrived.append(records["received_us"])
+        for listener in self.listeners:
+            listener(batch)
+
+    def _correct(self, slots: IntArray, records: Records, said: npt.NDArray[np.int8]) -> None:
+        """Note what late messages change in rows that have been answered."""
+        late = said == Refusal.LATE
+        if late.any():
+            self.corrections.note_late(slots[late], records["time_s"][late])
+        told = (said == OUT_OF_ORDER) & (self.answered_s[slots] >= records["time_s"])
+        if not told.any():
+            return
+        changed = np.unique(slots[told])
+        cutoff, values = self.fold.duty_rows(changed, self.answered_s[changed])
+        same = (values == self.answered[changed]) | (np.isnan(values) & np.isnan(self.answered[changed]))
+        differs = ~same.all(axis=1) & (cutoff > 0)
+        rows = changed[differs]
+        self.corrections.note(rows, cutoff[differs], self.answered[rows], values[differs], self.clock())
+        self.answered[rows] = values[differs]
+
+    def _push(self) -> None:
+        """Push the rows of all vehicles that changed; what fails is pushed with the next ones."""
+        slots = np.array(sorted(self._dirty), dtype=np.int64)
+        arrived, self._arrived = self._arrived, []
+        if len(slots):
+            with self.lock:
+                cutoff, values = self.fold.duty_rows(slots)
+            here = cutoff > 0
+            created = self.clock()
+            try:
+                if self.push is not None:
+                    self.pushed_rows += self.push.write(slots[here], cutoff[here], values[here], created)
+            except RoadRiskError:
+                self.failed_pushes += 1
+                self._arrived = arrived
+                return
+            with self.lock:
+                self.answered_s[slots[here]], self.answered[slots[here]] = cutoff[here], values[here]
+            self._dirty.clear()
+        if arrived:
+            late = np.concatenate(arrived)
+            waited = (self.clock() - late) / 1e6
+            self.latency_s.append((len(waited), float(np.quantile(waited, 0.95))))
+
+    def _keep(self, *, wait: bool) -> None:
+        """Write a checkpoint beside the fold, and let the journal go that it holds."""
+        if self._writer is not None and self._writer.is_alive():
+            if not wait:
+                return
+            self._writer.join()
+        with self.lock:
+            checkpoint = copied(self.fold, self.number, self.intake.roster.numbers)
+
+        def write() -> None:
+            self.checkpoint_bytes = write_checkpoint(self.corrections.folder, checkpoint)
+            self.intake.journal.forget(checkpoint.number)
+
+        self._writer = threading.Thread(target=write, name="live-checkpoint", daemon=True)
+        self._writer.start()
+        if wait:
+            self._writer.join()

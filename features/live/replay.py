@@ -1,0 +1,168 @@
+"""A simulated day sent to a running service, as fast as wanted: what providers would send, in the order in which it arrives.
+
+Messages that were sent late, twice or off the road in the simulation are so here too.
+"""
+
+from __future__ import annotations
+
+import gzip
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.door.source import KEY_HEADER
+from features.live.http_door import LINES, MAX_ROWS
+from registry.errors import NotFound, ServiceUnavailable
+from registry.output import ProgressCallback
+
+STEP_S: Final = 30.0
+"""Simulated seconds that are sent at once, at most."""
+_ATTEMPTS: Final = 60
+
+
+@dataclass
+class Replayed:
+    """What became of the messages.
+
+    Parameters
+    ----------
+    sent, accepted, refused
+        Messages.
+    waited
+        Times that the service asked to wait.
+    seconds
+        Time taken.
+    """
+
+    sent: int = 0
+    accepted: int = 0
+    refused: int = 0
+    waited: int = 0
+    seconds: float = 0.0
+
+
+def day_of_messages(preset: str, seed: int, day: date, n_vehicles: int, *, days: int = 1) -> pa.Table:
+    """Return the messages of the first vehicles of a province, ordered by receipt.
+
+    Parameters
+    ----------
+    preset, seed
+        The simulated province.
+    day, days
+        First local day, and how many.
+    n_vehicles
+        So many vehicles; those that do not drive send nothing.
+
+    Raises
+    ------
+    NotFound
+        If the day lies outside the province's window.
+    """
+    from features.simulation.activity import fleet_of
+    from features.simulation.assumptions import Assumptions
+    from features.simulation.identities import make_identities
+    from features.simulation.messages import messages_of_many
+    from features.simulation.presets import preset_named
+    from features.simulation.world import build_world
+
+    world = build_world(preset_named(preset), seed, Assumptions())
+    first = np.datetime64(day)
+    if not world.start <= first < world.end:
+        raise NotFound(f"the province has no {day}", where=f"{world.start} to {world.end}", remedy="Choose a day within.")
+    vehicles = np.arange(min(n_vehicles, len(world.vehicles)))
+    identities, fleet = make_identities(world), fleet_of(world)
+    found = messages_of_many(world, identities, vehicles, first, min(first + days, world.end), fleet=fleet)
+    return found.take(pc.sort_indices(found, [("recv_time", "ascending"), ("plate_no", "ascending")]))
+
+
+def steps(messages: pa.Table, step_s: float = STEP_S) -> Iterator[tuple[float, pa.Table]]:
+    """Yield (seconds since the first receipt, messages) of successive steps."""
+    received = messages["recv_time"].cast(pa.int64()).to_numpy() / 1e6
+    at = 0
+    while at < len(received):
+        until = min(int(np.searchsorted(received, received[at] + step_s, side="left")), at + MAX_ROWS)
+        until = max(until, at + 1)
+        yield float(received[until - 1] - received[0]), messages.slice(at, until - at)
+        at = until
+
+
+def lines_of(messages: pa.Table) -> bytes:
+    """Return messages as NDJSON."""
+    import orjson
+
+    columns = {name: messages[name].to_pylist() for name in messages.column_names}
+    names = list(columns)
+    return b"".join(
+        orjson.dumps(dict(zip(names, row, strict=True)), option=orjson.OPT_APPEND_NEWLINE)
+        for row in zip(*columns.values(), strict=True)
+    )
+
+
+def replay(
+    messages: pa.Table, url: str, key: str, *, speed: float, progress: ProgressCallback | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Replayed:
+    """Send messages to a service.
+
+    Parameters
+    ----------
+    messages
+        Ordered by receipt.
+    url, key
+        The service, and the providers' key.
+    speed
+        Simulated seconds for each second; 0 sends as fast as the service takes them.
+
+    Raises
+    ------
+    ServiceUnavailable
+        If the service does not answer, or never stops asking to wait.
+    """
+    import httpx
+
+    told, began = Replayed(), time.monotonic()
+    # At high speeds a step of simulated time is no shorter than a request.
+    step_s = max(STEP_S, speed * 0.25)
+    headers = {KEY_HEADER: key, "Content-Type": LINES, "Content-Encoding": "gzip"}
+    with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
+        for since, part in steps(messages, step_s):
+            if speed > 0.0:
+                sleep(max(since / speed - (time.monotonic() - began), 0.0))
+            answer = _sent(client, gzip.compress(lines_of(part), 1), told, sleep)
+            told.sent += len(part)
+            told.accepted += answer.get("accepted", 0)
+            told.refused += answer.get("refused", 0)
+            if progress is not None:
+                progress("replay", told.sent / len(messages))
+    told.seconds = time.monotonic() - began
+    return told
+
+
+def _sent(client: Any, body: bytes, told: Replayed, sleep: Callable[[float], None]) -> dict[str, Any]:
+    import httpx
+
+    for _ in range(_ATTEMPTS):
+        try:
+            answer = client.post("/v1/live/positions", content=body)
+        except httpx.TransportError as error:
+            raise ServiceUnavailable(
+                f"the live service does not answer ({type(error).__name__})", where=str(client.base_url),
+                remedy="Run `roadrisk live serve --replay`.",
+            ) from error
+        if answer.status_code in (202, 422) and "accepted" in answer.json():
+            found: dict[str, Any] = answer.json()
+            return found
+        if answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
+            raise ServiceUnavailable(
+                f"the live service answered {answer.status_code}: {answer.json().get('detail', '')}",
+                where=str(client.base_url), remedy=answer.json().get("remedy", ""),
+            )
+        told.waited += 1
+        sleep(float(answer.headers.get("retry-after", "1")))
+    raise ServiceUnavailable("the live service kept asking to wait", where=str(client.base_url), remedy="Send more slowly.")
