@@ -17,7 +17,7 @@ from features.live.evaluate import AHEAD_H
 from features.live.fold import LiveFold
 from features.live.rest_places import RestAhead, RestPlaces
 from features.live.roster import Roster, operation_of
-from features.segments import DAY_S, LOCAL_OFFSET_S
+from features.segments import DAY_S, DRIVE, LOCAL_OFFSET_S
 from registry.duty_rules import DUTY_RULES, DutyRule, rules_in_force
 
 STALE_S: Final = 600
@@ -137,7 +137,7 @@ class DutyReader:
         slept = not np.isnan(state["kss"][0])
         return DutyNow(
             self._roster.vehicle_id[slot], int(state["at_s"]), at_s - int(state["last_s"]), at_s - int(state["last_s"]) > STALE_S,
-            state["state"] == 1, bool(state["resting"]), tuple(sorted(limits, key=lambda limit: limit.reached_s)),
+            bool(state["state"] == DRIVE), bool(state["resting"]), tuple(sorted(limits, key=lambda limit: limit.reached_s)),
             self._places.ahead(trade, float(state["lon_deg"]), float(state["lat_deg"]), float(state["heading_deg"])),
             dict(zip(AHEAD_H, state["kss"].tolist(), strict=True)) if slept else {},
             dict(zip(AHEAD_H, state["safte"].tolist(), strict=True)) if slept else {},

@@ -32,7 +32,6 @@ Clock = Callable[[], int]
 """Returns now in epoch microseconds."""
 
 MAX_BATCH: Final = 50_000
-LATENCIES_KEPT: Final = 100_000
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ class LiveEngine:
     checkpoint_bytes: int = 0
     latency_s: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=2_000))
     _dirty: dict[int, int] = field(default_factory=dict)
-    _arrived: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    _arrived: list[tuple[int, float]] = field(default_factory=list)
     _thread: threading.Thread | None = None
     _writer: threading.Thread | None = None
 
@@ -119,6 +118,11 @@ class LiveEngine:
         n = self.fold.n_vehicles
         self.answered_s = np.zeros(n, np.int64)
         self.answered = np.full((n, len(COLUMNS)), np.nan)
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything that was taken is folded and its rows are pushed."""
+        return self.intake.waiting == (0, 0) and not self._dirty
 
     def subscribe(self, listener: Callable[[Batch], None]) -> None:
         """Let somebody hear of every micro-batch, from the next one on."""
@@ -146,7 +150,6 @@ class LiveEngine:
         for number, records in self.intake.journal.after(self.number):
             self._fold(number, records)
             self.replayed += len(records)
-        self._arrived.clear()
 
     def start(self) -> None:
         """Begin to fold."""
@@ -182,9 +185,10 @@ class LiveEngine:
         try:
             found = self.intake.out.get(timeout=self.times.batch_s)
             while found is not None:
-                number, records = found
-                parts.append(records)
-                count += len(records)
+                number = found.number
+                parts.append(found.records)
+                count += len(found.records)
+                self._arrived += found.arrivals
                 if count >= MAX_BATCH:
                     break
                 found = self.intake.out.get_nowait()
@@ -208,7 +212,6 @@ class LiveEngine:
         batch = Batch(slots, records, applied.said, number)
         changed = batch.changed
         self._dirty.update(dict.fromkeys(changed.tolist(), number))
-        self._arrived.append(records["received_us"])
         for listener in self.listeners:
             listener(batch)
 
@@ -248,8 +251,8 @@ class LiveEngine:
                 self.answered_s[slots[here]], self.answered[slots[here]] = cutoff[here], values[here]
             self._dirty.clear()
         if arrived:
-            late = np.concatenate(arrived)
-            waited = (self.clock() - late) / 1e6
+            now, counts = time.monotonic(), [n for n, _ in arrived]
+            waited = np.repeat([now - at for _, at in arrived], counts)
             self.latency_s.append((len(waited), float(np.quantile(waited, 0.95))))
 
     def _keep(self, *, wait: bool) -> None:

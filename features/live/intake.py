@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections import Counter
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -47,6 +48,25 @@ class Taken:
     refused: tuple[tuple[int, Refusal], ...]
 
 
+@dataclass(frozen=True)
+class Durable:
+    """Messages that were synced together.
+
+    Parameters
+    ----------
+    number
+        Their record in the journal.
+    records
+        The messages.
+    arrivals
+        (how many, when by the monotonic clock) of those that were handed over at once.
+    """
+
+    number: int
+    records: Records
+    arrivals: tuple[tuple[int, float], ...]
+
+
 @dataclass
 class Intake:
     """Takes messages in; any thread may hand over.
@@ -56,15 +76,15 @@ class Intake:
     journal, roster
         Where they are kept, and whose they may be.
     out
-        (number of the journal's record, messages): what is durable, for the fold.
+        What is durable, for the fold; None once nothing more comes.
     """
 
     journal: PositionJournal
     roster: Roster
-    out: queue.Queue[tuple[int, Records] | None] = field(default_factory=queue.Queue)
+    out: queue.Queue[Durable | None] = field(default_factory=queue.Queue)
     refusals: Counter[str] = field(default_factory=Counter)
     by_door: Counter[int] = field(default_factory=Counter)
-    _in: list[tuple[Records, Future[None]]] = field(default_factory=list)
+    _in: list[tuple[Records, Future[None], float]] = field(default_factory=list)
     _waiting: int = 0
     _unfolded: int = 0
     _changed: threading.Condition = field(default_factory=threading.Condition)
@@ -111,7 +131,7 @@ class Intake:
                 raise Overloaded("more positions wait than can be taken", remedy="Send them again in a second.")
             self.refusals.update(Refusal(int(reason)).name.lower() for reason in refusal[bad])
             if len(kept):
-                self._in.append((kept, future))
+                self._in.append((kept, future, time.monotonic()))
                 self._waiting += len(kept)
                 self._changed.notify()
         if not len(kept):
@@ -141,20 +161,20 @@ class Intake:
                     count += len(group[-1][0])
             self._written(group, count)
 
-    def _written(self, group: list[tuple[Records, Future[None]]], count: int) -> None:
-        records = group[0][0] if len(group) == 1 else np.concatenate([part for part, _ in group])
+    def _written(self, group: list[tuple[Records, Future[None], float]], count: int) -> None:
+        records = group[0][0] if len(group) == 1 else np.concatenate([part for part, _, _ in group])
         try:
             number = self.journal.append(records)
         except RoadRiskError as error:
             with self._changed:
                 self._waiting -= count
-            for _, future in group:
+            for _, future, _ in group:
                 future.set_exception(error)
             return
         with self._changed:
             self._waiting -= count
             self._unfolded += count
             self.by_door.update(records["door"].tolist())
-        self.out.put((number, records))
-        for _, future in group:
+        self.out.put(Durable(number, records, tuple((len(part), arrived) for part, _, arrived in group)))
+        for _, future, _ in group:
             future.set_result(None)

@@ -23,6 +23,7 @@ from registry.output import ProgressCallback
 
 STEP_S: Final = 30.0
 """Simulated seconds that are sent at once, at most."""
+_AT_ONCE_S: Final = 600.0
 _ATTEMPTS: Final = 60
 
 
@@ -128,7 +129,7 @@ def replay(
 
     told, began = Replayed(), time.monotonic()
     # At high speeds a step of simulated time is no shorter than a request.
-    step_s = max(STEP_S, speed * 0.25)
+    step_s = max(STEP_S, speed * 0.25) if speed > 0.0 else _AT_ONCE_S
     headers = {KEY_HEADER: key, "Content-Type": LINES, "Content-Encoding": "gzip"}
     with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
         for since, part in steps(messages, step_s):
