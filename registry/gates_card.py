@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from registry.gate_rules import Floor
 from registry.gates import Candidate, Finding, all_of, golden_matrix, not_evaluated, passes, refuses, undecided
-from registry.reasons import REASONS
+from registry.products import PRODUCTS
+from registry.reasons import REASONS, SUPPRESS, dictionary_version
+
+if TYPE_CHECKING:
+    from registry.bundle import ManifestFeature
 
 NEEDED: Final = (
     "purpose", "outcome", "data.snapshot", "windows.train", "windows.test", "features", "metrics", "evaluation", "calibration",
@@ -48,14 +52,20 @@ def card_is_complete(candidate: Candidate) -> Finding:
 
 
 def reasons_are_complete(candidate: Candidate) -> Finding:
-    """Require for every input a reason code that the dictionary words in Chinese and English."""
+    """Require for every input a reason code with words in Chinese and English for both directions, and advice where it can help.
+
+    The general code says nothing, so an input of a declared product must have one of its own. What the subject can change and whose
+    direction is promised needs advice.
+    """
     if candidate.scorer is None:
         return not_evaluated("the bundle cannot be loaded")
-    features = candidate.scorer.manifest.features
-    lacking = [f"{feature.name} ({feature.reason_code or 'none'})" for feature in features if not _worded(feature.reason_code)]
+    features, declared = candidate.scorer.manifest.features, candidate.product in PRODUCTS
+    lacking = [f"{feature.name} ({why})" for feature in features if (why := _lacking(feature, declared=declared))]
+    version = dictionary_version()
     if lacking:
-        return refuses(f"{len(lacking)} inputs have no reason code with words in both languages: {', '.join(lacking[:8])}")
-    return passes(f"{len(features)} inputs, {len({feature.reason_code for feature in features})} codes")
+        return refuses(f"{len(lacking)} inputs are not covered by reason dictionary {version[:12]}: {', '.join(lacking[:8])}")
+    codes = len({feature.reason_code for feature in features})
+    return passes(f"{len(features)} inputs, {codes} codes, both directions and languages; dictionary {version[:12]}")
 
 
 def determined(candidate: Candidate) -> Finding:
@@ -168,9 +178,15 @@ def _components(card: Figures | None) -> Mapping[str, Figures]:
     return ((card or {}).get("evaluation") or {}).get("components") or {}
 
 
-def _worded(code: str) -> bool:
-    reason = REASONS.get(code)
-    return reason is not None and bool(reason.zh.strip()) and bool(reason.en.strip())
+def _lacking(feature: ManifestFeature, *, declared: bool) -> str:
+    """Return what the dictionary lacks for an input; empty where it covers it."""
+    reason = REASONS.get(feature.reason_code)
+    if reason is None or not reason.worded:
+        return feature.reason_code or "none"
+    if declared and reason.code == SUPPRESS.general:
+        return f"{reason.code} says nothing"
+    helps = feature.actionable and feature.monotone > 0
+    return f"{reason.code} has no advice" if helps and not (reason.remedy_zh and reason.remedy_en) else ""
 
 
 def _at(card: Figures, path: str) -> Any:

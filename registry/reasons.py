@@ -1,13 +1,19 @@
-"""The reason dictionary: what a contribution says to a person, and what can be done about it.
+"""The reason dictionary: what a contribution says to a person, in either direction, when it is not said, and what can be done.
 
 Codes and first wordings follow the project's own list (an assumption, [A]; no published list binds it). A feature names
-its code; texts take the observed value and the population median.
+its code; texts take the observed value and the population median. The dictionary is one versioned thing: its version is a hash
+over every word and rule of it, stated on the model card, by the gate and by the interface.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from typing import Any, Final
+
+from registry.reason_directions import DIRECTIONS, Said
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +28,8 @@ class Reason:
         Statement.
     remedy_zh, remedy_en
         What lowers the score; empty where the subject cannot change it.
+    raises, lowers
+        What it says where it raises the score and where it lowers it, (Chinese, English).
     """
 
     code: str
@@ -29,7 +37,47 @@ class Reason:
     en: str
     remedy_zh: str = ""
     remedy_en: str = ""
+    raises: Said = field(init=False)
+    lowers: Said = field(init=False)
 
+    def __post_init__(self) -> None:
+        raises, lowers = DIRECTIONS[self.code]
+        object.__setattr__(self, "raises", raises)
+        object.__setattr__(self, "lowers", lowers)
+
+    @property
+    def worded(self) -> bool:
+        """Whether it says something in both languages, as a topic and in both directions."""
+        return all(text.strip() for text in (self.zh, self.en, *self.raises, *self.lowers))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuppressRules:
+    """When a contribution is no reason, and when a reason has no advice.
+
+    Parameters
+    ----------
+    most_reasons
+        So many reasons at most; those that raise the score come first, the strongest first.
+    least_points
+        What moves the score by less is no reason: it rounds to no point.
+    general
+        Code of what has no code of its own; an input of a declared product may not carry it.
+    advice
+        Advice is given only where the reason raises the score, the subject can change the leading input, its value is known, and
+        it does not lie on the good side of the peers' median already.
+    protected
+        Prohibited attributes (`registry.prohibited`) are no inputs, so they can be no reasons.
+    """
+
+    most_reasons: int = 4
+    least_points: float = 0.5
+    general: str = "R00"
+    advice: str = "raises, actionable, known, worse than the peers' median"
+    protected: str = "no prohibited attribute is an input"
+
+
+SUPPRESS: Final = SuppressRules()
 
 _ENTRIES = (
     Reason(code="R00", zh="综合特征", en="general characteristics"),
@@ -116,3 +164,16 @@ _ENTRIES = (
 )
 
 REASONS: Final[dict[str, Reason]] = {reason.code: reason for reason in _ENTRIES}
+
+
+@cache
+def dictionary_version() -> str:
+    """Return the version of the dictionary: the first half of SHA-256 over every word and rule of it."""
+    whole = {"reasons": dictionary_entries(), "suppress": asdict(SUPPRESS)}
+    text = json.dumps(whole, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def dictionary_entries() -> list[dict[str, Any]]:
+    """Return the entries as plain values, in the order of their codes."""
+    return [asdict(REASONS[code]) for code in sorted(REASONS)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -10,10 +9,10 @@ from fastapi import APIRouter, FastAPI, Path, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 
 from registry.access.notices import notice_of
-from registry.bundle import ManifestFeature, canonical_json
+from registry.bundle import ManifestFeature
 from registry.entities import ENTITIES
 from registry.products import PRODUCTS, ScoreProduct
-from registry.reasons import REASONS, Reason
+from registry.reasons import REASONS, SUPPRESS, Reason, dictionary_version
 from serving.authorised import Door
 from serving.desk import ScoringDesk
 from serving.documents import GET_PROBLEMS, OPEN_PROBLEMS, page, problem_responses
@@ -41,7 +40,7 @@ def catalogue_router(desk: ScoringDesk, door: Door) -> APIRouter:
     @router.get("/v1/reason-codes", operation_id="list_reason_codes", summary="the reason dictionary")
     def reason_codes() -> JSONResponse:
         entries = [_reason(reason) for reason in REASONS.values()]
-        return JSONResponse({"version": hashlib.sha256(canonical_json(entries)).hexdigest()[:16], "reasons": entries})
+        return JSONResponse({"version": dictionary_version(), "suppress": asdict(SUPPRESS), "reasons": entries})
 
     @router.get(
         "/v1/notices/{product}", operation_id="get_notice",

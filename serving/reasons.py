@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from registry.bundle import Manifest, ManifestFeature
-from registry.reasons import REASONS
+from registry.reasons import REASONS, SUPPRESS
 
-MAX_REASONS: Final = 4
-LEAST_POINTS: Final = 0.5
-"""What rounds to no point is no reason."""
+MAX_REASONS: Final = SUPPRESS.most_reasons
+LEAST_POINTS: Final = SUPPRESS.least_points
 BANDS: Final = ((5.0, "slight"), (15.0, "moderate"))
 """Upper limits in points; 50 points double odds or rate, so 5 are 7 %, and 15 are 23 %."""
 

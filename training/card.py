@@ -18,6 +18,7 @@ from typing import Any
 from registry.bundle import ScoreBundle, canonical_json
 from registry.code_version import code_digest, code_version, environment
 from registry.documents.tongue import LANGUAGES, Language
+from registry.reasons import dictionary_version
 from training.calibration import Affine
 from training.evaluation import Figures, headline
 from training.fit import FittedScore
@@ -77,6 +78,10 @@ def make_card(
             for f in manifest.features
         ],
         "features_digest": features_digest(bundle),
+        "reasons": {
+            "version": dictionary_version(), "inputs": len(manifest.features),
+            "codes": len({feature.reason_code for feature in manifest.features}),
+        },
         "metrics": headline(figures),
         "evaluation": figures,
         "calibration": [

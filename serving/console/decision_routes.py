@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Request, Response
 from registry.access.duties import GROUNDS, OUTCOMES, Duty, HumanReview, Objection
 from registry.decision_report import report_bytes
 from registry.errors import InvalidRequest, NotFound
+from registry.reasons import REASONS, dictionary_version
 from serving.authorised import request_id
 from serving.console.decision_view import decision_view, resource_label
 from serving.console.entry_routes import to
@@ -46,7 +47,7 @@ def _add_reading(router: APIRouter, console: Console) -> None:
         said = quantities(view.answer, visit_of(request).language)
         return page(
             request, "decision.html", view=view, quantities=said, resource=resource_label, grounds=GROUNDS, outcomes=OUTCOMES,
-            rows_asked=rows,
+            rows_asked=rows, dictionary=REASONS, dictionary_version=dictionary_version(),
         )
 
     @router.post("/console/decisions/{score_id}/replay")

@@ -108,6 +108,21 @@ def test_every_input_needs_words_in_both_languages() -> None:
     assert_match(r"1 inputs .*age_year \(R99\)", found.reason)
 
 
+@pytest.mark.parametrize(("changes", "product", "said", "why"), [
+    ({"reason_code": "R00"}, "enterprise_risk", "refuse", r"age_year \(R00 says nothing\)"),
+    ({"reason_code": "R00"}, "tiny_portfolio", "pass", "dictionary"),
+    ({"reason_code": "R15", "actionable": True, "monotone": 1}, "enterprise_risk", "refuse", r"age_year \(R15 has no advice\)"),
+    ({"reason_code": "R15", "actionable": False, "monotone": 1}, "enterprise_risk", "pass", "both directions and languages"),
+])
+def test_a_reason_says_something_and_helps_where_it_can(changes: dict[str, Any], product: str, said: str, why: str) -> None:
+    features = (BUNDLE.manifest.features[0].model_copy(update=changes), *BUNDLE.manifest.features[1:])
+    odd = Scorer(BUNDLE)
+    odd.manifest = BUNDLE.manifest.model_copy(update={"features": features})
+    found = reasons_are_complete(replace(candidate(), scorer=odd, product=product))
+    assert found.said == said
+    assert_match(why, found.reason)
+
+
 @pytest.mark.parametrize(("changes", "evidence", "said"), [
     ({}, {}, "pass"),
     ({"seed": 5}, {}, "refuse"),

@@ -173,8 +173,20 @@ def features(whole: Whole, say: Tongue) -> list[Block]:
         Paragraph(say(
             f"共 {len(rows)} 个输入，按对评分的平均影响排序。", f"{len(rows)} inputs, ordered by their mean effect on the score."
         )),
-        *table(columns, rows), *_directions(whole, say), *_sources(whole, say), *pictures(whole, say, SHAP),
+        *table(columns, rows), *_directions(whole, say), *_dictionary(whole, say), *_sources(whole, say),
+        *pictures(whole, say, SHAP),
     ]
+
+
+def _dictionary(whole: Whole, say: Tongue) -> list[Block]:
+    found = whole.get("reasons")
+    if not found:
+        return []
+    return [Paragraph(say(
+        f"理由词典版本 `{found['version']}`：{found['inputs']} 个输入归入 {found['codes']} 个代码，均有两个方向的中英文表述。",
+        f"Reason dictionary `{found['version']}`: {found['inputs']} inputs under {found['codes']} codes, each worded in both "
+        "languages and for both directions.",
+    ))]
 
 
 def _directions(whole: Whole, say: Tongue) -> list[Block]:

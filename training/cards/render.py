@@ -13,7 +13,7 @@ from registry.documents.markdown import render_markdown
 from registry.documents.pdf import render_pdf
 from registry.documents.tongue import LANGUAGES, Language, Tongue
 from registry.output import ProgressCallback
-from training.cards import about, conduct, quality
+from training.cards import about, conduct, explained, quality
 from training.pictures.album import draw_album
 from training.pictures.contributions import read_sample
 
@@ -23,8 +23,8 @@ FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 Section = Callable[[Mapping[str, Any], Tongue], list[Block]]
 SECTIONS: Final[tuple[Section, ...]] = (
     about.summary, about.purpose, about.data, about.label, about.features, quality.performance, quality.rivals, quality.oracle,
-    quality.calibration, quality.stability, conduct.fairness, conduct.robustness, conduct.limits, conduct.approvals,
-    conduct.software,
+    quality.calibration, quality.stability, explained.explanations, conduct.fairness, conduct.robustness, conduct.limits,
+    conduct.approvals, conduct.software,
 )
 """In the order of the document."""
 
