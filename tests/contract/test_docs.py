@@ -126,10 +126,12 @@ def _problem_of(words: list[str]) -> str:
     in_prose = rest[-1:] == ["..."]
     rest = rest[:-1] if in_prose else rest
     while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
-        child = command.get_command(context, rest[0])
-        if child is None:
-            return f"No such command {rest[0]!r}"
-        command, context, rest = child, click.Context(child, info_name=rest[0], parent=context), rest[1:]
+        try:
+            name, child, rest = command.resolve_command(context, rest)
+        except click.UsageError as error:
+            return error.format_message()
+        assert child is not None
+        command, context = child, click.Context(child, info_name=name, parent=context)
     try:
         given, left, _ = command.make_parser(context).parse_args(list(rest))
     except click.UsageError as error:
