@@ -16,6 +16,7 @@ from serving.console.governance_exports import export_router
 from serving.console.governance_records import record_router
 from serving.console.governance_routes import governance_router
 from serving.console.guard import Guard
+from serving.console.model_routes import model_router
 from serving.console.overview_routes import overview_router
 from serving.console.pages import ROOT, problem_page
 from serving.console.search_routes import search_router
@@ -31,8 +32,8 @@ def create_console(console: Console) -> ASGIApp:
     """Return the console behind its guard."""
     app = bare_app()
     for router_of in (
-        entry_router, search_router, decision_router, what_if_router, overview_router, governance_router, record_router,
-        export_router,
+        entry_router, search_router, decision_router, what_if_router, model_router, overview_router, governance_router,
+        record_router, export_router,
     ):
         app.include_router(router_of(console))
     app.add_exception_handler(RoadRiskError, _ours)

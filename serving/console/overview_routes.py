@@ -12,6 +12,7 @@ from registry.products import PRODUCTS
 from serving.console.decision_counts import DecisionCounts, largest
 from serving.console.freshness import freshness
 from serving.console.model_history import instant_of, live_versions, promotions
+from serving.console.model_view import card_name, versions_of
 from serving.console.pages import page
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def overview_router(console: Console) -> APIRouter:
         asked = request.query_params.get("at", "")
         past = promotions(console.settings)
         found = live_versions(console.settings, past, instant_of(asked[:32]))
-        return page(request, "models.html", asked=asked[:32], versions=found, past=past[::-1], products=PRODUCTS)
+        return page(request, "models.html", asked=asked[:32], versions=found, past=past[::-1], products=PRODUCTS,
+                    cards=versions_of(console.settings), card_name=card_name)
 
     return router
 

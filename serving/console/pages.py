@@ -49,7 +49,7 @@ def environment() -> Environment:
     made.globals |= {"root": ROOT, "asset": asset_path, "version": API_VERSION, "languages": LANGUAGES}
     made.filters |= {
         "number": wording.number, "signed": wording.signed, "exact": wording.exact, "when": wording.when, "day": wording.day,
-        "percent": wording.percent, "money": wording.money,
+        "percent": wording.percent, "money": wording.money, "zip": zip,
     }
     return made
 

@@ -29,6 +29,7 @@ BUILT = {
 }
 PREFIXES = (
     "quantity.", "problem.", "look.", "direction.", "explain.", "entity.", "cycle.", "promotion.", "measure.", "fresh.", "verdict.",
+    "picture.", "part.",
     "built.", "evidence.", "supplier.", "correction.", "clock.",
 )
 

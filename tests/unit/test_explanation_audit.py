@@ -16,6 +16,7 @@ from tests.lib.real_bundles import rate_bundle
 from training.cards.explained import explanations
 from training.explained.audit import audited
 from training.explained.deletion import deletion
+from training.explained.effects import local_effects
 from training.explained.interventional import interventional
 from training.explained.noise import NOISE, stability, with_noise
 from training.explained.sample import Sample, draw_sample, overlap, row_correlation, top_codes
@@ -121,3 +122,14 @@ def test_the_card_says_what_was_found_or_how_to_find_out(lang):
 
 def test_stability_looks_at_every_draw():
     assert stability(numbers(), seed=1, draws=2)["draws"] == 2
+
+
+def test_local_effects_follow_what_the_score_was_made_of():
+    found = {one["feature"]: one for one in local_effects(numbers())}
+    rising = found["case_per_vehicle_year"]
+    assert rising["y"][-1] - rising["y"][0] > 50
+    assert found["n_drivers"]["y"][-1] < found["n_drivers"]["y"][0]
+    weights = np.array(rising["n"])
+    middles = (np.array(rising["y"][:-1]) + np.array(rising["y"][1:])) / 2
+    assert abs(float(middles @ weights)) < 1e-6 * weights.sum()
+    assert rising["x"] == sorted(rising["x"])

@@ -9,6 +9,7 @@ import numpy as np
 
 from registry.reasons import dictionary_version
 from training.explained.deletion import deletion
+from training.explained.effects import local_effects
 from training.explained.interventional import interventional
 from training.explained.noise import stability
 from training.explained.sample import Sample
@@ -35,5 +36,6 @@ def audited(sample: Sample, *, seed: int, tell: Tell = lambda _label, _share: No
     found["stability"] = stability(sample, seed=seed)
     tell("deletion", 0.3)
     found["deletion"] = deletion(sample, seed=seed)
+    found["effects"] = local_effects(sample)
     found["interventional"] = interventional(sample, seed=seed, tell=lambda label, share: tell(label, 0.5 + 0.5 * share))
     return found | {"limits": list(LIMITS)}
