@@ -20,7 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from registry.chain_format import GENESIS, Head, canonical, head_bytes, instant_text, row_digest, row_hash
+from registry.chain_format import GENESIS, Head, canonical, instant_text, row_digest, row_hash
 from registry.chain_queue import Addition, Beside, CommitQueue
 from registry.chain_tail import Tail
 from registry.errors import ConfigurationError, IntegrityError, RoadRiskError
@@ -256,7 +256,7 @@ class ChainLedger:
             end = last
             for addition in take():
                 end = self._add(tx, addition, end, base=last.seq)
-            return head_bytes(self._key, self._table, end) if end != last else None
+            return self._tail.bytes_of(end) if end != last else None
 
         self._store.change(work)
 

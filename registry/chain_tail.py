@@ -22,6 +22,8 @@ class Tail:
 
     def __init__(self, store: LedgerStore, key: bytes, table: str) -> None:
         self._store, self._key, self._table = store, key, table
+        # Bytes whose HMAC was computed before give the same head again.
+        self._known: tuple[bytes | None, Head] = (None, START)
 
     def last(self, tx: Transaction) -> Head:
         """Return the newest row."""
@@ -37,7 +39,7 @@ class Tail:
         last = self.last(tx)
         if self.check(tx, last) != last:
             # Before anything is added, so that the rows are never more than one change ahead of a head that could be written.
-            tx.put_head(head_bytes(self._key, self._table, last))
+            tx.put_head(self.bytes_of(last))
         return last
 
     def check(self, tx: Transaction, last: Head) -> Head:
@@ -65,15 +67,25 @@ class Tail:
         return head
 
     def _head(self, tx: Transaction) -> Head:
+        kept = tx.head()
+        if kept is not None and kept == self._known[0]:
+            return self._known[1]
         try:
-            head = read_head(self._key, self._table, tx.head())
+            head = read_head(self._key, self._table, kept)
         except ValueError as error:
             raise IntegrityError(
                 f"head of ledger {self._table} cannot be read", where=self._store.where, remedy=_RESTORE
             ) from error
         if head is None:
             raise IntegrityError(f"head of ledger {self._table} does not verify", where=self._store.where, remedy=_RESTORE)
+        self._known = kept, head
         return head
+
+    def bytes_of(self, head: Head) -> bytes:
+        """Return a head as it is kept, and know it again."""
+        made = head_bytes(self._key, self._table, head)
+        self._known = made, head
+        return made
 
     def _check_ahead(self, tx: Transaction, last: Head, head: Head) -> None:
         # The first head is synced when it is made, so one that is not there is behind by what any ledger's may be at most.

@@ -117,6 +117,8 @@ class SqliteStore:
     def change(self, work: Callable[[Transaction], bytes | None]) -> None:
         """Run `work` in a transaction of its own and keep the head that it returns."""
         with self._exclusive():
+            # What was read of the head before the lock was taken may be another process's by now.
+            self._head.forget()
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 head = work(_Connection(self._db, self._head))
@@ -213,15 +215,26 @@ class _HeadFile:
     """
 
     def __init__(self, path: Path, every: int) -> None:
-        self._path, self._every = path, every
+        self._path, self._every = str(path), every
         self._unsynced = False
+        self._met: bytes | None = None
+
+    def forget(self) -> None:
+        """Look at the file again before the next write; between a look and a write under one lock nobody else writes."""
+        self._met = None
 
     def read(self) -> bytes | None:
         """Return the newer head that is whole; None without a file."""
         try:
-            content = self._path.read_bytes()
+            descriptor = os.open(self._path, os.O_RDONLY)
         except FileNotFoundError:
             return None
+        try:
+            # Two slots are the whole file; one byte more would show that it is none of ours.
+            content = os.pread(descriptor, 2 * SLOT_BYTES + 1, 0)
+        finally:
+            os.close(descriptor)
+        self._met = content
         # A file that holds no whole slot is returned as it is, so that who reads it says that it cannot be used; an empty one was
         # made by a process that died before it could write.
         return max(_slots(content), key=_place, default=content.strip(b"\0 \n") or None)
@@ -231,7 +244,8 @@ class _HeadFile:
         assert len(head) < SLOT_BYTES, "a head fits its slot"
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            content = os.pread(descriptor, 2 * SLOT_BYTES, 0)
+            content = os.pread(descriptor, 2 * SLOT_BYTES, 0) if self._met is None else self._met
+            self._met = None
             slots = _slots(content)
             newest = max(slots, key=_place, default=b"")
             older = 1 if slots and content[:SLOT_BYTES].strip() == newest else 0

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Final
 
 import orjson
 
 _NESTED: Final = frozenset({dict, list, tuple})
-_PLAIN: Final = frozenset({float, str, int, bool, type(None)})
 _OURS_ALONE: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 """What orjson would write in a form of its own is refused: whoever keeps something says in which form."""
 _FORM: Final = orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY | _OURS_ALONE
@@ -30,30 +28,18 @@ def strict_json(value: dict[str, Any]) -> bytes:
 
 def _refuse_unbounded(value: dict[str, Any]) -> None:
     # orjson would write null for NaN and infinity, which means another thing. Zero times either is NaN, and a sum keeps it.
-    floats: list[float] = []
-    left: list[Any] = [value]
+    floats, left = [], [value]
     while left:
-        one = left.pop()
-        parts = one.values() if isinstance(one, dict) else one
-        # Kinds are few and values many: what holds only plain ones is looked through at the speed of C.
-        kinds = set(map(type, parts))
-        if kinds <= _PLAIN:
-            if float in kinds:
-                floats += parts if len(kinds) == 1 else [part for part in parts if part.__class__ is float]
-        else:
-            _sort_out(parts, floats, left)
+        one: Any = left.pop()
+        for part in one.values() if isinstance(one, dict) else one:
+            kind = part.__class__
+            if kind is float:
+                floats.append(part)
+            elif kind is str:
+                continue
+            elif kind in _NESTED:
+                left.append(part)
+            elif isinstance(part, float):
+                floats.append(float(part))
     if sum([part * 0.0 for part in floats]) != 0.0:
         raise ValueError("Out of range float values are not JSON compliant")
-
-
-def _sort_out(parts: Iterable[Any], floats: list[float], left: list[Any]) -> None:
-    for part in parts:
-        kind = part.__class__
-        if kind is float:
-            floats.append(part)
-        elif kind is str:
-            continue
-        elif kind in _NESTED:
-            left.append(part)
-        elif isinstance(part, float):
-            floats.append(float(part))
