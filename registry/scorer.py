@@ -5,6 +5,7 @@ Training, serving, replay, MLflow and the studies all score through this one mod
 
 from __future__ import annotations
 
+import copy
 import math
 import subprocess
 import sys
@@ -150,6 +151,12 @@ class Scorer:
         clamp = np.array([scale.clamp(p) for p in unclamped.tolist()])
         margin = np.array([scale.margin(p) for p in unclamped.tolist()])
         return Explanation(base, contributions, clamp, unclamped + clamp, margin, component_base, component_parts)
+
+    def threaded(self, threads: int) -> Scorer:
+        """Return the same scorer with another number of threads for many rows; its values are the same."""
+        made = copy.copy(self)
+        made._threads, made._exact = threads, self._exact.threaded(threads)
+        return made
 
     def _check_golden(self) -> None:
         golden = self.bundle.golden

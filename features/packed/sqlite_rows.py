@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from features.packed.layout import STAMP, Layout
 from features.packed.rows import UNPUBLISHED, Publication, unavailable
@@ -64,11 +64,13 @@ class SqliteRows:
                 # One statement sees one state.
                 number, *rows = connection.execute(statement, (self._project, *(keys[0],) * len(views))).fetchone()
                 return number, [[row] for row in rows]
+            # In the order in which they lie, so that a page is read once for all its rows.
+            places = sorted(range(len(keys)), key=keys.__getitem__)
+            found: list[tuple[Any, ...]] = [()] * len(keys)
             connection.execute("BEGIN")
             try:
-                found = [
-                    connection.execute(statement, (self._project, *(key,) * len(views))).fetchone() for key in keys
-                ]
+                for place in places:
+                    found[place] = connection.execute(statement, (self._project, *(keys[place],) * len(views))).fetchone()
             finally:
                 connection.execute("COMMIT")
         numbers, *rows = zip(*found, strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -68,6 +69,12 @@ class ExactBoosters:
                     f"this version has no engine {unknown!r}", where="explanation",
                     remedy="Use the version of the platform that made the bundle or the record.",
                 )
+
+    def threaded(self, threads: int) -> ExactBoosters:
+        """Return the same with another number of threads for many rows."""
+        made = copy.copy(self)
+        made._threads = threads
+        return made
 
     def _by_lightgbm(self, booster: Any, matrix: Matrix) -> tuple[float, Matrix]:
         values = np.asarray(booster.predict(matrix, pred_contrib=True, num_threads=self._threads))

@@ -6,6 +6,7 @@ first missing part, and finds out from the ledger whether that chunk had been re
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -63,7 +64,8 @@ class Worker:
         forget_erased(folders.root, self.desk.decisions)
         while waiting := folders.waiting():
             try:
-                self._next(waiting[0])
+                with _no_collector():
+                    self._next(waiting[0])
             except (NotFound, FileNotFoundError):
                 # Removed by its consumer meanwhile.
                 if waiting[0].path.exists():
@@ -123,7 +125,7 @@ class Worker:
             from serving.live import LiveScorer
 
             scorer = self.desk.live.current.with_digest(header.product, chosen["digest"])
-            self._models[chosen["digest"]] = LiveScorer(chosen["version"], scorer)
+            self._models[chosen["digest"]] = LiveScorer(chosen["version"], scorer.threaded(self.settings.threads))
         return self._models[chosen["digest"]]
 
     def _live(self, product: str) -> dict[str, str]:
@@ -136,6 +138,18 @@ class Worker:
 
     def _fail(self, folder: BatchFolder, header: Header, error: RoadRiskError) -> None:
         folder.write("failed.json", orjson.dumps(problem_of(error).document(header.id), default=str))
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    # A chunk is a million small objects without cycles, which the collector would look through again and again.
+    alive = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if alive:
+            gc.enable()
 
 
 @contextmanager
