@@ -148,9 +148,11 @@ def _calibrated(candidate: Candidate, name: str, figures: Figures) -> Finding:
         return refuses(f"{told} lies outside {band_low:g} to {band_high:g}")
     mean = float(figures["observed"]) / float(figures["weight"]) if figures.get("weight") else 0.0
     if mean > 0 and "ece" in figures:
-        relative = float(figures["ece"]) / mean
+        relative, chance = float(figures["ece"]) / mean, float(figures.get("ece_by_chance", 0.0)) / mean
         told += f", calibration error {relative:.1%} of the mean"
-        if relative > rules.max_relative_ece:
+        if chance:
+            told += f", of which {min(chance, relative):.1%} by chance"
+        if relative - chance > rules.max_relative_ece:
             return refuses(f"{told}, at most {rules.max_relative_ece:.0%} is allowed")
     return passes(told)
 

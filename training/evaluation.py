@@ -70,6 +70,7 @@ def _component(
         }
         figures[fold]["bands"] = _bands(y, mu, w)
         if fold == TEST:
+            figures[fold]["ece_by_chance"] = metrics.ece_by_chance(y, mu, w)
             groups = data.frame[data.task.group].to_numpy()[rows]
             figures[fold]["intervals"] = _intervals(measures, y, mu, w, groups, seed, replicates)
             figures[fold]["baselines"] = _baselines(data, component, target, rows, mu)

@@ -165,16 +165,14 @@ class Band:
 
 def bands(observed: Matrix, predicted: Matrix, weight: Matrix, *, count: int = 10) -> tuple[Band, ...]:
     """Return bands of equal weight from the safest to the riskiest; empty bands are left out."""
-    order = np.argsort(predicted, kind="stable")
+    order, position = _band_order(predicted, weight, count)
     w = weight[order]
-    cumulated = np.cumsum(w)
-    # The middle of a row's weight decides its band, so that a heavy row cannot fall off the end.
-    position = np.minimum(((cumulated - w / 2) / cumulated[-1] * count).astype(int), count - 1)
     mass = np.bincount(position, w, minlength=count)
     actual = np.bincount(position, w * observed[order], minlength=count)
     expected = np.bincount(position, w * predicted[order], minlength=count)
+    total = float(np.cumsum(w)[-1])
     return tuple(
-        Band(float(m / cumulated[-1]), float(e / m), float(a / m))
+        Band(float(m / total), float(e / m), float(a / m))
         for m, a, e in zip(mass, actual, expected, strict=True)
         if m > 0
     )
@@ -184,6 +182,28 @@ def ece(observed: Matrix, predicted: Matrix, weight: Matrix, *, count: int = 10)
     """Return the expected calibration error: mean distance of actual and expected over bands of equal weight."""
     found = bands(observed, predicted, weight, count=count)
     return sum(band.share * abs(band.actual - band.expected) for band in found)
+
+
+def ece_by_chance(observed: Matrix, predicted: Matrix, weight: Matrix, *, count: int = 10) -> float:
+    """Return about what the calibration error of a calibrated prediction would be: bands of few rows miss by chance.
+
+    The mean of a band has the standard error s = sqrt(sum of w^2 (y - mu)^2) / sum of w; a normal error of that size is
+    sqrt(2 / pi) s away from 0 on average.
+    """
+    order, position = _band_order(predicted, weight, count)
+    w = weight[order]
+    mass = np.bincount(position, w, minlength=count)
+    spread = np.bincount(position, (w * (observed[order] - predicted[order])) ** 2, minlength=count)
+    return float(np.sqrt(2.0 / np.pi) * np.sqrt(spread[mass > 0]).sum() / mass.sum())
+
+
+def _band_order(predicted: Matrix, weight: Matrix, count: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return (n,) rows from the safest to the riskiest and (n,) the band of each of them."""
+    order = np.argsort(predicted, kind="stable")
+    w = weight[order]
+    cumulated = np.cumsum(w)
+    # The middle of a row's weight decides its band, so that a heavy row cannot fall off the end.
+    return order, np.minimum(((cumulated - w / 2) / cumulated[-1] * count).astype(np.intp), count - 1)
 
 
 def bootstrap_intervals(

@@ -71,6 +71,8 @@ def test_discrimination(figures: dict[str, Any], rules: GateRules, said: str, wh
     ({"balance": 1.4, "intervals": {"balance": [1.2, 1.6]}}, "pass", "1.400"),
     ({"balance": 1.4, "intervals": {"balance": [1.3, 1.6]}}, "refuse", "lies outside 0.8 to 1.25"),
     ({"ece": 0.08}, "refuse", "calibration error 40.0% of the mean, at most 35% is allowed"),
+    ({"ece": 0.08, "ece_by_chance": 0.02}, "pass", "calibration error 40.0% of the mean, of which 10.0% by chance"),
+    ({"ece": 0.08, "ece_by_chance": 0.009}, "refuse", "of which 4.5% by chance, at most 35% is allowed"),
     ({"observed": 20.0, "balance": 3.0}, "not evaluated", "20 events"),
 ])
 def test_calibration(figures: dict[str, Any], said: str, why: str) -> None:

@@ -59,6 +59,19 @@ def test_bands_split_by_weight_and_give_actual_over_expected() -> None:
     assert metrics.ece(array(0, 2, 3, 5), array(1, 1, 2, 2), ONE, count=2) == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("per_band", [8, 80])
+def test_calibration_error_by_chance_is_that_of_a_calibrated_prediction(per_band: int) -> None:
+    rng = np.random.default_rng(3)
+    met, told = [], []
+    for _ in range(200):
+        mu = np.exp(rng.normal(size=10 * per_band))
+        w = rng.uniform(0.5, 2.0, size=len(mu))
+        y = rng.gamma(2.0, mu / 2.0)
+        met.append(metrics.ece(y, mu, w))
+        told.append(metrics.ece_by_chance(y, mu, w))
+    assert np.mean(told) == pytest.approx(np.mean(met), rel=0.1)
+
+
 def test_balance_is_predicted_over_observed() -> None:
     assert metrics.balance(array(1, 2), array(2, 2), array(1, 3)) == pytest.approx(8 / 7)
 
