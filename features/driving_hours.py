@@ -89,7 +89,29 @@ def hours_from_stretches(
     vehicle, start = _hours(stretches, runs, known_until_s)
     duty = _Duty(stretches)
     driven = duty.driven(vehicle, start + HOUR_S) - duty.driven(vehicle, start) >= MIN_DRIVE_S
-    vehicle, start = vehicle[driven], start[driven]
+    return _described(stretches, runs, duty, vehicle[driven], start[driven], rules)
+
+
+def hours_at(
+    stretches: Stretches, vehicle: IntArray, start_s: IntArray, rules: ReductionRules = REDUCTION_RULES
+) -> DutyHours:
+    """Return what hours say that begin at any instants: what the stream's rows are held against.
+
+    Parameters
+    ----------
+    stretches
+        What the vehicles did, as far back as is known.
+    vehicle, start_s
+        Vehicle and beginning of each hour, shape (n,), within what is known of the vehicle.
+    rules
+        Thresholds.
+    """
+    return _described(stretches, continuous(stretches, rules), _Duty(stretches), vehicle, start_s, rules)
+
+
+def _described(
+    stretches: Stretches, runs: Runs, duty: _Duty, vehicle: IntArray, start: IntArray, rules: ReductionRules
+) -> DutyHours:
     columns = _legal(stretches, runs, duty, vehicle, start, rules)
     columns |= _rest(stretches, vehicle, start)
     columns |= _shifts(stretches, vehicle, start, rules)

@@ -111,14 +111,14 @@ def reduce_hours(
     track = track_of(positions, rules)
     hours = hours_from_stretches(stretches_of_track(track, None, rules), rules)
     columns: dict[str, Any] = dict(hours.columns)
-    columns |= _within_hours(track, hours.vehicle, hours.start_s, rules)
+    columns |= within_hours(track, hours.vehicle, hours.start_s, rules)
     columns["hour_start"] = hours.start_s.astype("datetime64[s]")
     columns["fatigue_event"] = _verified(track.keys, hours.vehicle, hours.start_s, verified_events)
     nulls = {name: pa.array(values, from_pandas=True) for name, values in columns.items() if values.dtype.kind == "f"}
     return declared_table(DRIVING_HOUR, track.keys, hours.vehicle, columns | nulls)
 
 
-def _within_hours(track: Track, vehicle: IntArray, start: IntArray, rules: ReductionRules) -> dict[str, Any]:
+def within_hours(track: Track, vehicle: IntArray, start: IntArray, rules: ReductionRules) -> dict[str, Any]:
     """Return what the messages inside each hour show."""
     driving = np.flatnonzero(track.driving)
     lower, upper = _messages_of(track, driving, vehicle, start)

@@ -22,6 +22,7 @@ from features.live.journal import PRIVATE_FILE
 from features.live.layout import MESSAGE, STRETCH, VEHICLE, State
 
 FILE: Final = "state.bin"
+ANSWERED: Final = "answered_s"
 _MAGIC: Final = b"RRLIVE1\n"
 _LENGTH: Final = struct.Struct("<I")
 _DTYPES: Final[dict[str, Any]] = {"messages": MESSAGE, "stretches": STRETCH, "vehicle": VEHICLE}
@@ -51,12 +52,20 @@ class Checkpoint:
     arrays: dict[str, npt.NDArray[Any]]
 
 
-def copied(fold: LiveFold, number: int, numbers: npt.NDArray[np.uint64]) -> Checkpoint:
-    """Return a copy of the state, which may then change while the copy is written."""
+def copied(
+    fold: LiveFold, number: int, numbers: npt.NDArray[np.uint64], answered_s: npt.NDArray[np.int64]
+) -> Checkpoint:
+    """Return a copy of the state, which may then change while the copy is written.
+
+    Parameters
+    ----------
+    answered_s
+        By vehicle the instant of the row that was pushed last, 0 where none was; kept for whoever verifies the rows.
+    """
     state, tops = fold.state, fold.state.tops.tolist()
     arrays = {name: array.copy() for name, array in state._asdict().items() if name not in ("messages", "stretches", "cap")}
     arrays |= {"messages": state.messages[:tops[0]].copy(), "stretches": state.stretches[:tops[1]].copy()}
-    return Checkpoint(number, numbers, arrays)
+    return Checkpoint(number, numbers, arrays | {ANSWERED: answered_s.copy()})
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> int:

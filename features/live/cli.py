@@ -1,4 +1,4 @@
-"""The group `roadrisk live`: serve, replay a simulated day, say how it goes."""
+"""The group `roadrisk live`: serve, replay a simulated day, hold it against the batch, say how it goes."""
 
 from __future__ import annotations
 
@@ -77,6 +77,47 @@ def replay(day: datetime, days: int, speed: float, vehicles: int, url: str, as_j
         messages = day_of_messages(known["preset"], known["seed"], day.date(), vehicles, days=days)
         done = send(messages, url, settings.push_key.get_secret_value(), speed=speed, progress=report)
     emit({"simulated": True, "day": str(day.date()), **asdict(done)}, as_json, record)
+
+
+@live.command()
+@click.option("--day", required=True, type=click.DateTime(["%Y-%m-%d"]), help="First local day that was replayed.")
+@click.option("--days", type=click.IntRange(1, 14), default=1, show_default=True, help="How many days of one month.")
+@click.option("--vehicles", type=click.IntRange(1), default=200, show_default=True, help="How many vehicles of the province.")
+@JSON_OPTION
+@click.pass_context
+def verify(ctx: click.Context, day: datetime, days: int, vehicles: int, as_json: bool) -> None:
+    """Compare the rows of replayed days in the online store with the batch of the same messages, value by value."""
+    from features.live.agreement import verified
+    from features.live.checkpoint import read_checkpoint
+    from features.live.online_push import OnlinePush
+    from features.live.replay import day_of_messages
+    from features.live.roster import read_roster
+    from features.packed.rows import settled_rows
+    from features.simulation.marker import province_of
+    from features.views import PROJECT
+    from registry.errors import IntegrityError, NotFound
+    from registry.generation import epoch_of
+    from registry.output import emit, progress, record
+    from registry.settings import Settings
+    from registry.signing import pseudonym_keys
+
+    settings = Settings()
+    known = province_of(settings.home)
+    if known is None:
+        raise NotFound("no simulated province", where=str(settings.home), remedy="Run `roadrisk simulate` first.")
+    roster = read_roster(settings.feature_dir, pseudonym_keys(settings.keys_dir, epoch_of(settings.warehouse_dir)))
+    checkpoint = read_checkpoint(settings.live_dir)
+    if checkpoint is None:
+        raise NotFound("no live state", where=str(settings.live_dir), remedy="Run `roadrisk live serve --replay` and stop it.")
+    push = OnlinePush(settled_rows(settings, PROJECT), roster.vehicle_id)
+    with progress("verify") as report:
+        report("expand the plan into messages", 0.0)
+        messages = day_of_messages(known["preset"], known["seed"], day.date(), vehicles, days=days)
+        found = verified(roster, push, checkpoint, messages, report)
+    push.close()
+    emit(found, as_json, record)
+    if found.different:
+        ctx.exit(IntegrityError.exit_code)
 
 
 @live.command()

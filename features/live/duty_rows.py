@@ -80,7 +80,8 @@ def read_rows(st, slots, silence_s, long_rest_s, cutoff_s, out):  # type: ignore
     Parameters
     ----------
     cutoff_s
-        (n,): the instant at which the hour ends; 0 asks for the last message, and becomes it, or stays 0 where there is no row.
+        (n,): the instant at which the hour ends; 0 asks for the last message, and becomes it. Where there is no row, because less
+        was driven or the messages of so long ago are forgotten, it becomes 0.
     out
         (n, n_columns).
     """
@@ -92,6 +93,9 @@ def read_rows(st, slots, silence_s, long_rest_s, cutoff_s, out):  # type: ignore
         start = cutoff - HOUR_S
         if not r.last_s or not r.run_begin_s or start < np.int64(r.run_begin_s) or cutoff > np.int64(r.last_s):
             continue
+        oldest = np.int64(st.messages[st.m_at[slot]].time_s)
+        if oldest > start and oldest > np.int64(r.first_s):
+            continue  # what its messages showed is forgotten
         now, until = driven(st, slot, start), driven(st, slot, cutoff)
         if until[0] - now[0] < MIN_DRIVE_S:
             continue

@@ -262,7 +262,7 @@ class LiveEngine:
                 return
             self._writer.join()
         with self.lock:
-            checkpoint = copied(self.fold, self.number, self.intake.roster.numbers)
+            checkpoint = copied(self.fold, self.number, self.intake.roster.numbers, self.answered_s)
 
         def write() -> None:
             self.checkpoint_bytes = write_checkpoint(self.corrections.folder, checkpoint)

@@ -162,7 +162,7 @@ class LiveFold:
         return Stretches(np.zeros(len(kept), np.int64), start, end, kept["state"].astype(np.int8), spare)
 
     def messages(self, slot: int) -> npt.NDArray[Any]:
-        """Return the newest messages of a vehicle (`layout.MESSAGE`), about an hour of them, oldest first."""
+        """Return the newest messages of a vehicle (`layout.MESSAGE`), about two hours of them, oldest first."""
         at = int(self.state.m_at[slot])
         return self.state.messages[at:at + int(self.state.m_count[slot])].copy()
 

@@ -1,7 +1,7 @@
 """What the fold keeps of a vehicle, as columns of plain memory: 400,000 vehicles lie in a few arrays and no Python object.
 
 Of each vehicle two copies of a record of fixed size: what is settled, and what is known with the messages that may still be
-preceded by late ones. Beside them two lists that grow and shrink: its newest messages (an hour), and its stretches (eight
+preceded by late ones. Beside them two lists that grow and shrink: its newest messages (two hours), and its stretches (eight
 days). Lists lie in pools, in pieces of a power of two; pieces that are given back are used again.
 """
 
@@ -21,8 +21,9 @@ LATENESS_S: Final = 2_700
 """How long a message waits for older ones: the longest delay of an ordinary re-sending terminal. [A]"""
 KEEP_S: Final = 8 * DAY_S
 """Stretches are kept so long: the seven days of the longest limit, and a day."""
-MESSAGES_S: Final = HOUR_S + 600
-"""Messages are kept so long, for what the last hour shows; whether an alarm began in it is seen from those before it."""
+MESSAGES_S: Final = HOUR_S + LATENESS_S + 600
+"""Messages are kept so long: what an hour shows that ended when the oldest message that is waited for was sent, and whether an
+alarm began in it."""
 SETTLED, NEWEST = 0, 1
 FIRST_PIECE: Final = 3
 """The smallest piece of a pool holds two to this many entries."""
