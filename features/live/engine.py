@@ -106,6 +106,8 @@ class LiveEngine:
     number: int = 0
     pushed_rows: int = 0
     failed_pushes: int = 0
+    failed_listeners: int = 0
+    failed_checkpoints: int = 0
     replayed: int = 0
     checkpoint_bytes: int = 0
     latency_s: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=2_000))
@@ -162,6 +164,14 @@ class LiveEngine:
             self._thread.join()
 
     def _run(self) -> None:
+        try:
+            self._loop()
+        except Exception as error:
+            # Going on would answer from a state that lacks messages: nothing more is taken, and a new start replays the journal.
+            self.intake.refuse(f"the fold has stopped ({type(error).__name__})")
+            raise
+
+    def _loop(self) -> None:
         pushed = kept = time.monotonic()
         while True:
             began = time.monotonic()
@@ -213,7 +223,10 @@ class LiveEngine:
         changed = batch.changed
         self._dirty.update(dict.fromkeys(changed.tolist(), number))
         for listener in self.listeners:
-            listener(batch)
+            try:
+                listener(batch)
+            except Exception:  # noqa: BLE001 - whoever listens must not stop the fold; the status counts it
+                self.failed_listeners += 1
 
     def _correct(self, slots: IntArray, records: Records, said: npt.NDArray[np.int8]) -> None:
         """Note what late messages change in rows that have been answered."""
@@ -265,7 +278,12 @@ class LiveEngine:
             checkpoint = copied(self.fold, self.number, self.intake.roster.numbers, self.answered_s)
 
         def write() -> None:
-            self.checkpoint_bytes = write_checkpoint(self.corrections.folder, checkpoint)
+            try:
+                self.checkpoint_bytes = write_checkpoint(self.corrections.folder, checkpoint)
+            except OSError:
+                # The one before stands, and the journal keeps what came since; the next one is tried in time.
+                self.failed_checkpoints += 1
+                return
             self.intake.journal.forget(checkpoint.number)
 
         self._writer = threading.Thread(target=write, name="live-checkpoint", daemon=True)

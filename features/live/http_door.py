@@ -106,8 +106,9 @@ class HttpDoor:
         self._service = service
 
     async def ready(self, _: Request) -> Response:
-        """Say that the service runs."""
-        return JSONResponse({"ready": True})
+        """Say whether the service takes positions."""
+        why = self._service.intake.refusing
+        return JSONResponse({"ready": not why, "why": why}, status_code=503 if why else 200)
 
     async def status(self, request: Request) -> Response:
         """Say what came in and how the service keeps up."""

@@ -90,6 +90,7 @@ class Intake:
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _thread: threading.Thread | None = None
     _ending: bool = False
+    refusing: str = ""
 
     def start(self) -> None:
         """Begin to write."""
@@ -104,6 +105,10 @@ class Intake:
         if self._thread is not None:
             self._thread.join()
         self.out.put(None)
+
+    def refuse(self, why: str) -> None:
+        """Take nothing more, because of a defect."""
+        self.refusing = why
 
     def take(self, records: Records) -> tuple[Taken, Future[None]]:
         """Hand messages over.
@@ -124,6 +129,8 @@ class Intake:
         kept = records if not len(bad) else np.delete(records, bad)
         future: Future[None] = Future()
         with self._changed:
+            if self.refusing:
+                raise ServiceUnavailable(self.refusing, remedy="Start the live service again; what was accepted is kept.")
             if self._ending:
                 raise ServiceUnavailable("the live service is stopping", remedy="Send it again shortly.")
             if max(self._waiting, self._unfolded) + len(kept) > MAX_WAITING or self.journal.full:

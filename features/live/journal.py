@@ -79,8 +79,12 @@ class PositionJournal:
         self._file: IO[bytes] | None = None
         self._segments = self._found()
         self.last = self._segments[-1].first - 1 if self._segments else 0
-        for segment in self._segments:
-            self.last = self._checked(segment, is_last=segment is self._segments[-1])
+        try:
+            for segment in self._segments:
+                self.last = self._checked(segment, is_last=segment is self._segments[-1])
+        except IntegrityError:
+            self._held.close()
+            raise
 
     @property
     def size_bytes(self) -> int:

@@ -167,6 +167,8 @@ class LiveService:
             "waiting_for_disk": intake.waiting[0], "waiting_for_fold": intake.waiting[1],
             "journal_bytes": intake.journal.size_bytes, "checkpoint_bytes": engine.checkpoint_bytes, "state_bytes": memory,
             "replayed_at_start": engine.replayed, "rows_pushed": engine.pushed_rows, "failed_pushes": engine.failed_pushes,
+            "failed_listeners": engine.failed_listeners, "failed_checkpoints": engine.failed_checkpoints,
+            "refusing": intake.refusing,
             "p95_s": latency, "jt809": dict(self.link.counts), **engine.corrections.counts(),
         }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +30,7 @@ from features.pseudonyms import pseudonym
 from features.reduction import observed_stretches
 from features.views import PROJECT
 from registry.entities import VEHICLE
-from registry.errors import ConfigurationError
+from registry.errors import ConfigurationError, ServiceUnavailable
 from registry.settings import Settings
 from registry.signing import init_keys, pseudonym_keys
 from tests.lib.client import AppClient
@@ -181,6 +182,41 @@ def test_overload_is_told_and_nothing_of_it_is_taken(settings: Settings, monkeyp
         assert service.intake.journal.last == 0
         assert client.post("/v1/live/positions", content=lines(a_shift()[:100]), headers=HEADERS).status_code == 202
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+
+
+def test_a_fold_that_fails_takes_nothing_more_and_says_so(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = a_shift()
+    with running(settings) as (service, client):
+        service.engine.subscribe(lambda _: 1 / 0)  # type: ignore[arg-type,return-value]
+        client.post("/v1/live/positions", content=lines(rows[:10]), headers=HEADERS)
+        wait_for(service, 10)
+        assert service.engine.failed_listeners > 0
+        assert client.get("/readyz").status_code == 200
+        monkeypatch.setattr(threading, "excepthook", lambda _: None)
+        monkeypatch.setattr(service.engine.fold, "apply", lambda *_: 1 / 0)
+        assert client.post("/v1/live/positions", content=lines(rows[10:20]), headers=HEADERS).status_code == 202
+        deadline = time.monotonic() + 30
+        while not service.intake.refusing:
+            assert time.monotonic() < deadline
+        assert client.post("/v1/live/positions", content=lines(rows[20:30]), headers=HEADERS).status_code == 503
+        assert client.get("/readyz").json() == {"ready": False, "why": "the fold has stopped (ZeroDivisionError)"}
+    with running(settings) as (service, _):
+        assert service.engine.fold.counts["folded"] == 20
+
+
+def test_rows_that_the_store_did_not_take_are_pushed_again(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = a_shift()
+    with running(settings) as (service, client):
+        assert service.engine.push is not None
+        whole = service.engine.push.write
+        monkeypatch.setattr(service.engine.push, "write", lambda *_: (_ for _ in ()).throw(ServiceUnavailable("away")))
+        client.post("/v1/live/positions", content=lines(rows), headers=HEADERS)
+        deadline = time.monotonic() + 30
+        while not service.engine.failed_pushes:
+            assert time.monotonic() < deadline
+        monkeypatch.setattr(service.engine.push, "write", whole)
+        wait_for(service, len(rows))
+    assert stored(settings, "v0")[0] == int(rows[-1]["gps_time"].timestamp())
 
 
 def test_two_services_do_not_share_a_home(settings: Settings) -> None:
