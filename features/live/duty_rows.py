@@ -14,9 +14,9 @@ import numpy as np
 
 from features.driving_hours import MAX_AWAKE_H, MAX_REST_AGE_H, MIN_DRIVE_S, MIN_SHIFTS
 from features.families.duty import FAMILY
+from features.live.compiled import jit, kernel
 from features.live.evaluate import WEEK_S, crossings, driven, end_of, longest_stop_s, sleepiness, stretch_at
 from features.live.layout import DRIFTED, DRIVING, LANE_WARNED, NEWEST
-from features.live.step import jit, kernel
 from features.segments import DAY_S, HOUR_S, LOCAL_OFFSET_S, STOP
 from registry.duty_rules import rule_named
 

@@ -25,8 +25,9 @@ from features.fatigue.tpm import (
     ULTRADIAN_MESOR,
     WAKE_RATE_PER_H,
 )
+from features.live.compiled import jit, kernel, night_s, window_s
 from features.live.layout import CLASS_SHIFT, DRIVING, NEWEST, TALLIES, T
-from features.live.step import jit, kernel, night_s, safte_clock, window_s
+from features.live.sleeping import safte_clock
 from features.segments import DAY_S, DRIVE, HOUR_S, LOCAL_OFFSET_S, OFFLINE, STOP
 
 WEEK_S: Final = 7 * DAY_S

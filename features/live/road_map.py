@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from features.live.step import kernel
+from features.live.compiled import kernel
 from features.simulation.roads import KM_PER_DEG, Road, road_network
 
 FloatArray = npt.NDArray[np.float64]

@@ -9,227 +9,25 @@ state, and a message costs two steps however many wait.
 from __future__ import annotations
 
 import math
-from typing import Any, Final
 
-import numba
 import numpy as np
 
-from features.driving_hours import START_AWAKE_H, START_RESERVOIR, START_S
-from features.fatigue.safte import SAFTE
-from features.fatigue.sleep import DAYTIME_H, SETTLE_S, SLEEP_CAP_S
-from features.fatigue.tpm import BREAK_LEVEL, LOWER_ASYMPTOTE, SLEEP_RATE_PER_H, UPPER_ASYMPTOTE, WAKE_RATE_PER_H
-from features.live.layout import (
-    ACC,
-    CLASS_SHIFT,
-    DRIFTED,
-    DRIVING,
-    FIRST_PIECE,
-    FIXED,
-    KEEP_S,
-    LANE_WARNED,
-    MESSAGES_S,
-    NEWEST,
-    SETTLED,
-    T,
-)
+from features.live.compiled import jit, kernel, night_s, window_s
+from features.live.layout import ACC, CLASS_SHIFT, DRIFTED, DRIVING, FIXED, LANE_WARNED, NEWEST, SETTLED, T
+from features.live.lists import grown_messages, grown_stretches, pruned_messages, pruned_stretches
 from features.live.positions import E6, LANE, NO_ODOMETER, NO_SPEED, Refusal
+from features.live.sleeping import slept
+from features.live.tally import count, count_span, day_of, distributed, sped
 from features.reduction import ALARMS
-from features.segments import DAY_S, DRIVE, HOUR_S, LOCAL_OFFSET_S, OFFLINE, STOP
+from features.segments import DAY_S, DRIVE, LOCAL_OFFSET_S, OFFLINE, STOP
 from features.track import KM_PER_DEG, UNITS_PER_KM, UNITS_PER_M
 
-_OPTIONS: Final[dict[str, Any]] = {"nogil": True, "error_model": "numpy"}
-kernel = numba.njit(cache=True, **_OPTIONS)
-"""What Python calls; machine code is kept beside the source, see `registry.treeshap.kernel` on whom that trusts."""
-jit = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)
-"""What kernels call."""
 _FATIGUE, _SPEED, _COLLISION = ALARMS["n_alarm_fatigue"], ALARMS["n_alarm_speed"], ALARMS["n_alarm_collision"]
 _LATE, _DUPLICATE, _NONE = int(Refusal.LATE), int(Refusal.DUPLICATE), int(Refusal.NONE)
 _STATUS_ACC, _STATUS_FIXED = 1, 2
-_T_DAY, _T_DRIVE, _T_NIGHT, _T_SMALL, _T_OFFLINE = T["day"], T["drive_s"], T["night_s"], T["small_s"], T["offline_s"]
-_T_OVER, _T_URBAN, _T_ODO, _T_BY_SPEED = T["overspeed_s"], T["over_urban_s"], T["by_odometer"], T["by_speed"]
-_T_ALARM, _T_BRAKE, _T_4H, _T_REST = T["n_alarm_fatigue"], T["n_harsh_brake"], T["n_cont_over_4h"], T["n_rest_20min"]
-_T_LONGEST, _T_MESSAGES = T["longest_s"], T["n_messages"]
-_CAPACITY, _LOSS, _FEEDBACK, _PROPENSITY = SAFTE.capacity, SAFTE.loss_per_min, SAFTE.feedback, SAFTE.propensity
-_ONSET_MIN, _ACROPHASE_H, _SECOND_H, _SECOND = SAFTE.onset_delay_min, SAFTE.acrophase_h, SAFTE.second_phase_h, SAFTE.second_weight
-
-
-@jit
-def window_s(start, end, from_h, to_h):  # type: ignore[no-untyped-def]
-    """Return the seconds between two instants that lie in a daily window of local hours that does not wrap midnight."""
-    width = (to_h - from_h) * HOUR_S
-    total = np.int64(0)
-    for sign, instant in ((1, end), (-1, start)):
-        local = np.int64(instant) + LOCAL_OFFSET_S
-        day = local // DAY_S
-        within = local - day * DAY_S - from_h * HOUR_S
-        total += sign * (day * width + min(max(within, 0), width))
-    return total
-
-
-@jit
-def night_s(start, end):  # type: ignore[no-untyped-def]
-    """Return the seconds from 22 to 6 o'clock."""
-    return window_s(start, end, 22, 24) + window_s(start, end, 0, 6)
-
-
-@jit
-def safte_clock(clock_h):  # type: ignore[no-untyped-def]
-    """Return the rhythm of SAFTE, as `features.fatigue.safte.safte_clock`."""
-    hours = clock_h - _ACROPHASE_H
-    return math.cos(2.0 * math.pi / 24.0 * hours) + _SECOND * math.cos(4.0 * math.pi / 24.0 * (hours - _SECOND_H))
-
-
-@jit
-def _sleep_gain(level, clock_h):  # type: ignore[no-untyped-def]
-    return -_PROPENSITY * safte_clock(clock_h) + _FEEDBACK * (_CAPACITY - level)
-
-
-@jit
-def _s_asleep(s, hours):  # type: ignore[no-untyped-def]
-    slope = SLEEP_RATE_PER_H * (BREAK_LEVEL - UPPER_ASYMPTOTE)
-    break_h = (BREAK_LEVEL - s) / slope
-    if hours < break_h:
-        return s + hours * slope
-    level = BREAK_LEVEL if s < BREAK_LEVEL else s
-    return UPPER_ASYMPTOTE - (UPPER_ASYMPTOTE - level) * math.exp(SLEEP_RATE_PER_H * (hours - max(break_h, 0.0)))
-
-
-@jit
-def _slept(r, begin, end):  # type: ignore[no-untyped-def]
-    """Carry the models over a long stop that has ended (`features.driving_hours`)."""
-    local_begin, local_end = begin + LOCAL_OFFSET_S, end + LOCAL_OFFSET_S
-    length = min(max(local_end - local_begin - 2 * SETTLE_S, 0), SLEEP_CAP_S)
-    middle_h = ((local_begin + local_end) // 2 % DAY_S) / 3600.0
-    by_day = DAYTIME_H[0] < middle_h < DAYTIME_H[1]
-    asleep = local_begin + SETTLE_S if by_day else local_end - SETTLE_S - length
-    chained = r.sleep == 1
-    awake_h = (asleep - LOCAL_OFFSET_S - np.int64(r.wake_s)) / 3600.0 if chained else START_AWAKE_H
-    s_before = r.s_at_wake if chained else START_S
-    s = LOWER_ASYMPTOTE + (s_before - LOWER_ASYMPTOTE) * math.exp(WAKE_RATE_PER_H * awake_h)
-    r.s_at_wake = _s_asleep(s, length / 3600.0)
-    bed_h = asleep % DAY_S / 3600.0
-    level = max(r.reservoir - _LOSS * (awake_h * 60.0), 0.0) if chained else START_RESERVOIR
-    for minute in range(_ONSET_MIN, length // 60):
-        level = min(max(level + _sleep_gain(level, bed_h + minute / 60.0), 0.0), _CAPACITY)
-    r.reservoir = level
-    r.intensity = _sleep_gain(level, bed_h + length / 3600.0)
-    r.wake_s = asleep + length - LOCAL_OFFSET_S
-    r.woke_s = end
-    r.sleep = 1
-
-
-@jit
-def _log2_up(count):  # type: ignore[no-untyped-def]
-    size = FIRST_PIECE
-    while (np.int64(1) << size) < count:
-        size += 1
-    return size
-
-
-@jit
-def _grown_messages(st, slot, count):  # type: ignore[no-untyped-def]
-    """Move a vehicle's messages to a piece that holds `count`."""
-    size = _log2_up(count)
-    if st.m_free[size]:
-        at = st.m_free[size] - 1
-        st.m_free[size] = st.messages[at].received_us
-    else:
-        at = st.tops[0]
-        st.tops[0] += np.int64(1) << size
-    old, n = st.m_at[slot], st.m_count[slot]
-    for k in range(n):
-        st.messages[at + k] = st.messages[old + k]
-    if st.m_size[slot]:
-        before = _log2_up(st.m_size[slot])
-        st.messages[old].received_us = st.m_free[before]
-        st.m_free[before] = old + 1
-    st.m_at[slot], st.m_size[slot] = at, np.int64(1) << size
-
-
-@jit
-def _grown_stretches(st, slot, used, count):  # type: ignore[no-untyped-def]
-    """Move a vehicle's stretches to a piece that holds `count`."""
-    size = _log2_up(count)
-    if st.t_free[size]:
-        at = st.t_free[size] - 1
-        st.t_free[size] = np.int64(st.stretches[at].start_s)
-    else:
-        at = st.tops[1]
-        st.tops[1] += np.int64(1) << size
-    old = st.t_at[slot]
-    for k in range(used):
-        st.stretches[at + k] = st.stretches[old + k]
-    if st.t_size[slot]:
-        before = _log2_up(st.t_size[slot])
-        st.stretches[old].start_s = st.t_free[before]
-        st.t_free[before] = old + 1
-    st.t_at[slot], st.t_size[slot] = at, np.int64(1) << size
-
-
-@jit
-def _pruned_stretches(st, slot):  # type: ignore[no-untyped-def]
-    """Forget stretches that ended long ago; return whether there is room for one."""
-    settled = st.vehicle[slot, SETTLED]
-    at, n_settled = st.t_at[slot], np.int64(settled.n_stretches)
-    horizon = np.int64(settled.last_s) - KEEP_S
-    gone = np.int64(0)
-    while gone + 1 < n_settled and np.int64(st.stretches[at + gone + 1].start_s) <= horizon:
-        gone += 1
-    if gone == 0 or gone * 4 < st.t_size[slot]:
-        return False
-    newest = st.vehicle[slot, NEWEST]
-    n = np.int64(newest.n_stretches)
-    for k in range(n - gone):
-        st.stretches[at + k] = st.stretches[at + k + gone]
-    settled.n_stretches = n_settled - gone
-    newest.n_stretches = n - gone
-    return True
-
-
-@jit
-def _pruned_messages(st, slot):  # type: ignore[no-untyped-def]
-    """Forget settled messages of which nothing is asked any more; return whether there is room for one."""
-    at = st.m_at[slot]
-    gone, horizon = np.int64(0), st.newest_s[slot] - MESSAGES_S
-    while gone + 1 < st.m_settled[slot] and np.int64(st.messages[at + gone + 1].time_s) < horizon:
-        gone += 1
-    if gone == 0 or gone * 4 < st.m_size[slot]:
-        return False
-    for k in range(st.m_count[slot] - gone):
-        st.messages[at + k] = st.messages[at + k + gone]
-    st.m_count[slot] -= gone
-    st.m_settled[slot] -= gone
-    return True
-
-
-@jit
-def _day_of(st, slot, copy, instant):  # type: ignore[no-untyped-def]
-    """Return the parity under which a day is counted; -1 where it is over for long."""
-    day = (np.int64(instant) + LOCAL_OFFSET_S) // DAY_S
-    parity = day & 1
-    counted = st.tally[slot, copy, parity, _T_DAY]
-    if counted > day:
-        return -1
-    if counted < day:
-        st.tally[slot, copy, parity, :] = 0
-        st.tally[slot, copy, parity, _T_DAY] = day
-    return parity
-
-
-@jit
-def _count(st, slot, copy, instant, which, amount):  # type: ignore[no-untyped-def]
-    parity = _day_of(st, slot, copy, instant)
-    if parity >= 0:
-        st.tally[slot, copy, parity, which] += amount
-
-
-@jit
-def _count_span(st, slot, copy, start, end, which):  # type: ignore[no-untyped-def]
-    """Count seconds, each on its day."""
-    while start < end:
-        cut = min(end, ((start + LOCAL_OFFSET_S) // DAY_S + 1) * DAY_S - LOCAL_OFFSET_S)
-        _count(st, slot, copy, start, which, cut - start)
-        start = cut
+_T_DRIVE, _T_NIGHT, _T_SMALL, _T_OFFLINE = T["drive_s"], T["night_s"], T["small_s"], T["offline_s"]
+_T_OVER, _T_URBAN, _T_ALARM, _T_BRAKE = T["overspeed_s"], T["over_urban_s"], T["n_alarm_fatigue"], T["n_harsh_brake"]
+_T_4H, _T_REST, _T_LONGEST, _T_MESSAGES = T["n_cont_over_4h"], T["n_rest_20min"], T["longest_s"], T["n_messages"]
 
 
 @jit
@@ -241,12 +39,12 @@ def _closed(st, slot, copy, r, stretch, end, rules):  # type: ignore[no-untyped-
     if (stood and length >= rules.rest_s) or (hidden and stretch.spare_s >= rules.rest_s):
         r.run_since_s, r.run_begin_s, r.run_drive_s, r.run_night_s = end, 0, r.drive_s, r.night_s
     if stood and rules.rest_s <= length < rules.long_rest_s:
-        _count(st, slot, copy, end, _T_REST, 1)
+        count(st, slot, copy, end, _T_REST, 1)
     if stood and length >= DAY_S:
         r.day_rest_s = end
     if stood and length >= rules.long_rest_s:
         r.long_rest_s = end
-        _slept(r, np.int64(stretch.start_s), end)
+        slept(r, np.int64(stretch.start_s), end)
     elif hidden and stretch.spare_s >= rules.long_rest_s:
         r.sleep, r.woke_s = 2, end
 
@@ -264,8 +62,8 @@ def _extended(st, slot, copy, r, start, state, spare, rules):  # type: ignore[no
         r.run_since_s = start
     if copy == NEWEST:
         if n >= st.t_size[slot]:
-            if not _pruned_stretches(st, slot):
-                _grown_stretches(st, slot, n, 2 * n + 1)
+            if not pruned_stretches(st, slot):
+                grown_stretches(st, slot, n, 2 * n + 1)
             n = np.int64(r.n_stretches)
         made = st.stretches[st.t_at[slot] + n]
         made.start_s, made.state, made.spare_s, made.crossed_s = start, state, spare, 0
@@ -283,13 +81,13 @@ def _drove(st, slot, copy, r, place, start, end, rules):  # type: ignore[no-unty
         length, by_night, small = cut - start, night_s(start, cut), window_s(start, cut, 2, 5)
         before = np.int64(r.drive_s) - np.int64(r.run_drive_s)
         if before <= rules.limit_s < before + length:
-            _count(st, slot, copy, start, _T_4H, 1)
+            count(st, slot, copy, start, _T_4H, 1)
             if copy == NEWEST:
                 st.stretches[place].crossed_s = start + rules.limit_s - before
         r.drive_s += length
         r.night_s += by_night
         r.small_s += small
-        parity = _day_of(st, slot, copy, start)
+        parity = day_of(st, slot, copy, start)
         if parity >= 0:
             tally = st.tally[slot, copy, parity]
             tally[_T_DRIVE] += length
@@ -297,26 +95,6 @@ def _drove(st, slot, copy, r, place, start, end, rules):  # type: ignore[no-unty
             tally[_T_SMALL] += small
             tally[_T_LONGEST] = max(tally[_T_LONGEST], before + length)
         start = cut
-
-
-@jit
-def _distributed(st, slot, copy, start, end, by_odometer, by_speed):  # type: ignore[no-untyped-def]
-    begin, whole = start, end - start
-    while begin < end:
-        cut = min(end, ((begin + LOCAL_OFFSET_S) // DAY_S + 1) * DAY_S - LOCAL_OFFSET_S)
-        _count(st, slot, copy, begin, _T_ODO, by_odometer * (cut - start) // whole - by_odometer * (begin - start) // whole)
-        _count(st, slot, copy, begin, _T_BY_SPEED, by_speed * (cut - start) // whole - by_speed * (begin - start) // whole)
-        begin = cut
-
-
-@jit
-def _sped(st, slot, copy, begin, until, start, end, which, rules):  # type: ignore[no-untyped-def]
-    """Count an interval above a cap; return where the run that it belongs to began."""
-    if begin == 0 or until != start:
-        begin = start
-    if end - begin >= rules.overspeed_s:
-        _count_span(st, slot, copy, start if start - begin >= rules.overspeed_s else begin, end, which)
-    return begin
 
 
 @jit
@@ -353,20 +131,20 @@ def _interval(st, slot, copy, r, m, caps, rules):  # type: ignore[no-untyped-def
         by_odometer = by_speed = np.int64(0)
     place = _extended(st, slot, copy, r, start, state, spare, rules)
     if by_odometer or by_speed:
-        _distributed(st, slot, copy, start, end, by_odometer, by_speed)
+        distributed(st, slot, copy, start, end, by_odometer, by_speed)
     if state == OFFLINE:
-        _count_span(st, slot, copy, start, end, _T_OFFLINE)
+        count_span(st, slot, copy, start, end, _T_OFFLINE)
     if state != DRIVE:
         return
     _drove(st, slot, copy, r, place, start, end, rules)
     if r.speed > st.cap[slot]:
-        r.fast_start_s = _sped(st, slot, copy, np.int64(r.fast_start_s), np.int64(r.fast_end_s), start, end, _T_OVER, rules)
+        r.fast_start_s = sped(st, slot, copy, np.int64(r.fast_start_s), np.int64(r.fast_end_s), start, end, _T_OVER, rules)
         r.fast_end_s = end
     road = r.bits >> CLASS_SHIFT
     if road and r.speed > caps[road]:
         begin = np.int64(r.over_start_s) if r.over_class == road else np.int64(0)
         which = _T_URBAN + road - 1
-        r.over_start_s = _sped(st, slot, copy, begin, np.int64(r.over_end_s), start, end, which, rules)
+        r.over_start_s = sped(st, slot, copy, begin, np.int64(r.over_end_s), start, end, which, rules)
         r.over_end_s, r.over_class = end, road
 
 
@@ -383,7 +161,7 @@ def _step(st, slot, copy, at, caps, rules):  # type: ignore[no-untyped-def]
     """Take one message, the next in time."""
     m, r = st.messages[at], st.vehicle[slot, copy]
     instant = np.int64(m.time_s)
-    _count(st, slot, copy, instant, _T_MESSAGES, 1)
+    count(st, slot, copy, instant, _T_MESSAGES, 1)
     m.bits &= ~np.uint16(DRIFTED)
     if not r.known:
         r.known, r.first_s = 1, instant
@@ -402,14 +180,14 @@ def _step(st, slot, copy, at, caps, rules):  # type: ignore[no-untyped-def]
         _interval(st, slot, copy, r, m, caps, rules)
         hard = gap <= rules.brake_within_s and np.int64(r.speed) - np.int64(m.speed) >= gap * rules.brake
         if hard and not r.braking:
-            _count(st, slot, copy, instant, _T_BRAKE, 1)
+            count(st, slot, copy, instant, _T_BRAKE, 1)
         r.braking = hard
     raised = np.uint8(0)
     for n, mask in enumerate((_FATIGUE, _SPEED, _COLLISION)):
         if m.alarm_bits & np.uint32(mask):
             raised |= np.uint8(1 << n)
             if not (heard and r.raised & np.uint8(1 << n)):
-                _count(st, slot, copy, instant, _T_ALARM + n, 1)
+                count(st, slot, copy, instant, _T_ALARM + n, 1)
     r.raised = raised
     r.last_s, r.speed, r.bits, r.odometer_m, r.alarm_bits = m.time_s, m.speed, m.bits, m.odometer_m, m.alarm_bits
     r.lon_e6, r.lat_e6 = m.lon_e6, m.lat_e6
@@ -528,8 +306,8 @@ def fold_records(st, slots, records, roads, first, caps, rules, said):  # type: 
             continue
         if n >= st.m_size[slot]:
             settled_before = settled
-            if not _pruned_messages(st, slot):
-                _grown_messages(st, slot, 2 * n + 1)
+            if not pruned_messages(st, slot):
+                grown_messages(st, slot, 2 * n + 1)
             place -= settled_before - st.m_settled[slot]
             at, n = st.m_at[slot], st.m_count[slot]
         for k in range(n, place, -1):
