@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from registry.settings import Settings
 
 SERVICE = "serving.service:RoadRisk"
+KEEP_ALIVE_S = 75
+"""How long a connection may idle: longer than proxies and clients keep one (60 s is common), or one of theirs would now and then be
+closed under a request. [A]"""
 
 
 @click.command()
@@ -60,7 +63,7 @@ def _become_bentoml(settings: Settings) -> None:
         "ROADRISK_KEYS_DIR": str(settings.keys_dir.absolute()), "ROADRISK_WORKERS": str(settings.workers),
     }
     command = [sys.executable, "-m", "bentoml", "serve", SERVICE, "--working-dir", str(root), "--host", settings.host,
-               "--port", str(settings.port)]
+               "--port", str(settings.port), "--timeout-keep-alive", str(KEEP_ALIVE_S)]
     sys.stdout.flush()
     os.execve(command[0], command, environment)  # noqa: S606 - our own interpreter and module, no shell
 

@@ -90,6 +90,16 @@ def test_many_callers_at_once_are_answered_or_told_to_come_back(client, address,
     assert client.get("/readyz").status_code == 200
 
 
+def test_a_connection_that_idled_is_still_open(address):
+    host, port = address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as one:
+        for pause_s in (0, 6):
+            # Uvicorn itself closes after five seconds.
+            time.sleep(pause_s)
+            one.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert one.recv(65536).startswith(b"HTTP/1.1 200")
+
+
 def test_metrics_are_ours(client):
     client.get("/v1/scores/" + "b" * 32)
     figures = client.get("/metrics").text
