@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS names (
 ) WITHOUT ROWID
 """
 _ASKED_AT_ONCE: Final = 500
+_MOST_MET: Final = 500
 _AT: Final = """
 WITH known AS (
     SELECT enterprise_id, name, event_time, arrived_at, withdrawn, row_number() OVER (
@@ -123,6 +124,25 @@ class Directory:
                 # The newest of several comes last and stays.
                 found.update(database.execute(query, (moment, *asked)).fetchall())
         return found
+
+    def find(self, part: str, at: datetime, *, limit: int) -> dict[str, str]:
+        """Return the enterprises whose name at an instant holds a part, by pseudonym, in the order of the names.
+
+        Raises
+        ------
+        NotFound
+            If the directory has never been filled.
+        """
+        self._exists()
+        wanted = part.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        with self._open() as database:
+            met = database.execute(
+                "SELECT DISTINCT enterprise_id FROM names WHERE name LIKE ? ESCAPE '\\' LIMIT ?", (f"%{wanted}%", _MOST_MET)
+            ).fetchall()
+        # A name that somebody had once is no name now.
+        named = self.names_at([one for (one,) in met], at)
+        found = sorted((name, one) for one, name in named.items() if part in name)
+        return {one: name for name, one in found[:limit]}
 
     def rows(self) -> Iterator[tuple[object, ...]]:
         """Yield every row in the order of `COLUMNS`: for whoever moves the directory to other pseudonyms."""

@@ -67,6 +67,8 @@ INDEXED: Final = ("score_id", "supersedes", "about", "kind")
 """Fields by which rows are looked up; `kind` is absent from decisions, `about` names the decision that another row is about."""
 ANSWERS_KEPT: Final = timedelta(hours=24)
 PURGE_EVERY: Final = timedelta(minutes=10)
+SUBJECT: Final = "subject:"
+"""Before the tag of a subject, where a look is at no single decision."""
 _NEVER: Final = 2**62
 """Behind every ledger position."""
 
@@ -255,6 +257,18 @@ class DecisionLedger:
     def record_look(self, look: Look) -> Entry:
         """Keep durably that somebody looked at a decision; what was asked for is handed out after this."""
         return self._chain.append(look_payload(look), at=look.at)
+
+    def record_subject_look(self, entity_id: str, look: Look) -> Entry:
+        """Keep durably that somebody looked at everything about a subject; its look names a tag of the subject, no decision."""
+        return self.record_look(replace(look, score_id=self._subject_tag(entity_id)))
+
+    def subject_looks(self, entity_id: str) -> list[Look]:
+        """Return the looks at everything about a subject, oldest first."""
+        return self.looks(self._subject_tag(entity_id))
+
+    def _subject_tag(self, entity_id: str) -> str:
+        # Equal for equal subjects and nothing to whoever lacks the key, as in the index of subjects.
+        return SUBJECT + self._sealing.tag(entity_id).hex()
 
     def looks(self, score_id: str) -> list[Look]:
         """Return the looks at a decision, oldest first."""

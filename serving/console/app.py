@@ -19,6 +19,7 @@ from serving.console.guard import Guard
 from serving.console.model_routes import model_router
 from serving.console.overview_routes import overview_router
 from serving.console.pages import ROOT, problem_page
+from serving.console.portrait_routes import portrait_router, portraits_of
 from serving.console.search_routes import search_router
 from serving.console.what_if_routes import what_if_router
 from serving.framework import bare_app
@@ -31,9 +32,11 @@ if TYPE_CHECKING:
 def create_console(console: Console) -> ASGIApp:
     """Return the console behind its guard."""
     app = bare_app()
+    portraits = portraits_of(console)
+    for router in (search_router(console, portraits), decision_router(console, portraits), portrait_router(console, portraits)):
+        app.include_router(router)
     for router_of in (
-        entry_router, search_router, decision_router, what_if_router, model_router, overview_router, governance_router,
-        record_router, export_router,
+        entry_router, what_if_router, model_router, overview_router, governance_router, record_router, export_router,
     ):
         app.include_router(router_of(console))
     app.add_exception_handler(RoadRiskError, _ours)

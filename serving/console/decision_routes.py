@@ -14,7 +14,9 @@ from serving.authorised import request_id
 from serving.console.decision_view import decision_view, resource_label
 from serving.console.entry_routes import to
 from serving.console.pages import HEADERS, ROOT, page
+from serving.console.portrait_routes import subjects_of_decision
 from serving.console.quantities import quantities
+from serving.console.side_by_side import beside
 from serving.console.visit import visit_of
 from serving.past_routes import pdf_response
 from serving.report import file_name
@@ -25,20 +27,21 @@ if TYPE_CHECKING:
     from registry.access.roles import Action
     from registry.decisions import Decision
     from serving.console.parts import Console
+    from serving.console.portrait_routes import Portraits
 
 ScoreId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 
 
-def decision_router(console: Console) -> APIRouter:
+def decision_router(console: Console, portraits: Portraits) -> APIRouter:
     """Return the routes of past decisions."""
     router = APIRouter()
-    _add_reading(router, console)
+    _add_reading(router, console, portraits)
     _add_reports(router, console)
     _add_asking(router, console)
     return router
 
 
-def _add_reading(router: APIRouter, console: Console) -> None:
+def _add_reading(router: APIRouter, console: Console, portraits: Portraits) -> None:
     @router.get("/console/decisions/{score_id}")
     def show(score_id: ScoreId, request: Request) -> Response:
         decision, grant = _seen(console, request, score_id, "explain")
@@ -48,6 +51,7 @@ def _add_reading(router: APIRouter, console: Console) -> None:
         return page(
             request, "decision.html", view=view, quantities=said, resource=resource_label, grounds=GROUNDS, outcomes=OUTCOMES,
             rows_asked=rows, dictionary=REASONS, dictionary_version=dictionary_version(),
+            others=beside(console, request, decision, grant), subjects=subjects_of_decision(portraits, request, decision),
         )
 
     @router.post("/console/decisions/{score_id}/replay")

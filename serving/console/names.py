@@ -28,3 +28,10 @@ class Names:
             return self._directory.names_at([one for one in enterprise_ids if one], at)
         except NotFound:
             return {}
+
+    def find(self, part: str, at: datetime, *, limit: int) -> dict[str, str]:
+        """Return the enterprises whose name holds a part, by pseudonym."""
+        try:
+            return self._directory.find(part, at, limit=limit)
+        except NotFound:
+            return {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
@@ -25,13 +25,16 @@ if TYPE_CHECKING:
     from registry.decisions import Decision
     from serving.console.parts import Console
 
-KINDS: Final = ("auto", "score_id", "plate", "vin", "uscc", "driver")
+KINDS: Final = ("auto", "score_id", "plate", "vin", "uscc", "driver", "name")
 COLORS: Final = CODE_LISTS["plate_color"].codes
 USUAL_COLOR: Final = "2"
+SHORTEST_NAME: Final = 2
 SHOWN: Final = 50
 """So many decisions are listed; older ones are counted as more."""
 _SCAN: Final = 500
+_ENTITY_OF: Final = {"plate": VEHICLE.id, "vin": VEHICLE.id, "uscc": ENTERPRISE.id, "driver": DRIVER.id}
 _SCORE_ID: Final = re.compile(r"[0-9a-f]{32}")
+_CHINESE: Final = re.compile(r"[\u4e00-\u9fff]{2}")
 _QUALIFICATION: Final = re.compile(r"[0-9A-Z]{6,19}")
 
 
@@ -56,9 +59,25 @@ class Hit:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """What a search found; `kind` is as what the number was read."""
+    """What a search found.
+
+    Parameters
+    ----------
+    kind
+        As what the number was read.
+    hits, more
+        Decisions, and whether there are older ones.
+    refused
+        Why decisions that the visitor may know of are not shown.
+    subject
+        Kind and pseudonym of whom the number names; None for a name or where nobody has it.
+    named
+        Enterprises that bear the name, by pseudonym.
+    """
 
     kind: str
+    subject: tuple[str, str] | None = None
+    named: Mapping[str, str] = field(default_factory=dict)
     hits: tuple[Hit, ...] = ()
     more: bool = False
     refused: str = ""
@@ -83,6 +102,8 @@ def kind_of(written: str, kind: str) -> str:
             return name
     if written.isascii() and written.isdigit() and _QUALIFICATION.fullmatch(written):
         return "driver"
+    if _CHINESE.search(written):
+        return "name"
     raise _no_number()
 
 
@@ -99,11 +120,13 @@ def search(console: Console, request: Request, *, written: str, kind: str, color
     InvalidRequest
         If the number is none.
     """
+    if kind == "name":
+        return Found(kind=kind, named=_named(console, request, written))
     try:
         entity_id = _entity_id(console, written, kind, color)
     except UnknownEntity:
         return Found(kind=kind)
-    return _visible(console, request, kind, entity_id)
+    return replace(_visible(console, request, kind, entity_id), subject=(_ENTITY_OF[kind], entity_id))
 
 
 def _entity_id(console: Console, written: str, kind: str, color: str) -> str:
@@ -121,6 +144,18 @@ def _entity_id(console: Console, written: str, kind: str, color: str) -> str:
         raise _no_number()
     assert DRIVER.natural_keys == (("qualification_no",),)
     return console.driver_id(written)
+
+
+def _named(console: Console, request: Request, part: str) -> dict[str, str]:
+    """Return the enterprises that bear a name, to who may see names; nobody else learns whether there is one."""
+    if not console.sees_all(console.door.caller(request)):
+        raise AccessRefused(
+            "names of enterprises are for who sees every decision", where="search", remedy="Search by the credit code.",
+            details={"lacking": "role", "action": "names"},
+        )
+    if len(part) < SHORTEST_NAME:
+        raise InvalidRequest("a part of a name of at least two signs is needed", where="search")
+    return console.names.find(part, console.now(), limit=SHOWN)
 
 
 def _visible(console: Console, request: Request, kind: str, entity_id: str) -> Found:

@@ -15,7 +15,10 @@ import secrets
 from collections import OrderedDict
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 _SECRET_OF: Final = b"roadrisk console/1"
 _MOST_ENDED: Final = 10_000
@@ -99,6 +102,28 @@ class Sessions:
     def form_token_holds(self, token: str, bound_to: str) -> bool:
         """Return whether a form carries the right token."""
         return hmac.compare_digest(token.encode(), self.form_token(bound_to).encode())
+
+    def seal_subject(self, session: Session, kind: str, entity_id: str) -> str:
+        """Return the sign under which the pages of a session name a subject; to any other session it says nothing."""
+        sealed = self._subjects(session).encrypt(f"{kind}|{entity_id}".encode(), None)
+        return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+
+    def open_subject(self, session: Session, sign: str) -> tuple[str, str] | None:
+        """Return kind and pseudonym of a subject; None where the sign is none of this session."""
+        from cryptography.exceptions import InvalidTag
+
+        try:
+            sealed = base64.urlsafe_b64decode(sign + "=" * (-len(sign) % 4))
+            kind, _, entity_id = self._subjects(session).decrypt(sealed, None).decode().partition("|")
+        except (binascii.Error, ValueError, InvalidTag):
+            return None
+        return kind, entity_id
+
+    def _subjects(self, session: Session) -> AESSIV:
+        from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+        # A cipher without a nonce: the same subject has the same address all session long, so that a browser's history works.
+        return AESSIV(hmac.new(self._secret, f"subjects|{session.id}".encode(), hashlib.sha512).digest())
 
     def _mac(self, what: str, text: str) -> str:
         return hmac.new(self._secret, f"{what}|{text}".encode(), hashlib.sha256).hexdigest()

@@ -16,6 +16,7 @@ from registry.models import bundle_folder
 from registry.products import PRODUCTS
 from registry.promotion import Promotion, history
 from registry.scorer import load_scorer
+from serving.panel.dossier import refresh_dossier
 from serving.panel.layout import (
     MonthManifest,
     PanelIndex,
@@ -146,6 +147,7 @@ def build_panel(
     plans = {name: plan_of(name, [line for line in past if line.product == name], ends, snapshot) for name in chosen}
     report = _Report(progress, sum(len(plan.wanted) for plan in plans.values()))
     with exclusive(panel_folder(settings) / ".lock"):
+        refresh_dossier(settings, snapshot, again=again)
         return [_build(settings, snapshot, plan, again=again, report=report) for plan in plans.values()]
 
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.population import BUSINESS, SIZE
@@ -46,7 +48,9 @@ Texts = npt.NDArray[np.object_]
 Model = Literal["then", "now"]
 """Scores of the bundle that spoke for a month, or of the one that is live now."""
 
-_MOST_OPEN: Final = 24
+_MOST_OPEN: Final = 120
+_MOST_READ: Final = 12
+"""Months of which everybody is kept in memory, some megabytes each; of the others only where their parts lie."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,11 +119,33 @@ class PanelMonth:
     path: Path
 
     @cached_property
+    def _parts(self) -> list[tuple[str, str]]:
+        """First and last entity of each part of the file."""
+        metadata = pq.read_metadata(self.path)
+        column = metadata.schema.names.index(f"{product_named(self.manifest.product).entity}_id")
+        told = [metadata.row_group(part).column(column).statistics for part in range(metadata.num_row_groups)]
+        return [(one.min, one.max) for one in told]
+
+    def row_of(self, entity_id: str) -> dict[str, Any] | None:
+        """Return everything about one entity, None where it is not among them; only its part of the file is read."""
+        part = next((place for place, (first, last) in enumerate(self._parts) if first <= entity_id <= last), None)
+        if part is None:
+            return None
+        rows = pq.ParquetFile(self.path, memory_map=True).read_row_group(part)
+        place = pc.index(rows[f"{product_named(self.manifest.product).entity}_id"], entity_id).as_py()
+        found: dict[str, Any] | None = rows.slice(place, 1).to_pylist()[0] if place >= 0 else None
+        return found
+
+    @cached_property
     def _heads(self) -> dict[str, npt.NDArray[Any]]:
         file = pq.ParquetFile(self.path)
         names = [name for name in file.schema_arrow.names if name not in (CONTRIBUTIONS, AS_OF)]
         read = file.read(columns=names)
         return {name: read[name].to_numpy() for name in names}
+
+    def forget(self) -> None:
+        """Let go of what was read; it is read again when it is asked for."""
+        self.__dict__.pop("_heads", None)
 
     @property
     def ids(self) -> Texts:
@@ -199,6 +225,8 @@ class Panel:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._kept: OrderedDict[tuple[str, str, str, str], PanelMonth] = OrderedDict()
+        self._read: OrderedDict[Path, PanelMonth] = OrderedDict()
+        self._lock = Lock()
 
     @classmethod
     def open(cls, settings: Settings) -> Panel:
@@ -232,7 +260,7 @@ class Panel:
         spoke = next((one for one in reversed(index.months) if month in (None, one.month)), None)
         if spoke is None:
             raise NotFound(f"month {month} is not in the panel of {product}", remedy="Run `roadrisk panel build`.")
-        return self._of(index, spoke, spoke.digest if model == "then" else index.live_digest)
+        return self._reading(self._of(index, spoke, spoke.digest if model == "then" else index.live_digest))
 
     def under(self, product: str, month: str, digest: str) -> PanelMonth | None:
         """Return everybody in a month by a bundle, None where it was not scored with it."""
@@ -258,13 +286,8 @@ class Panel:
 
     def at(self, month: PanelMonth, entity_id: str) -> EntityMonth | None:
         """Return an entity in a month of one bundle; only the part of the file that holds it is read."""
-        file, key = pq.ParquetFile(month.path), f"{product_named(month.manifest.product).entity}_id"
-        part = _part(file, key, entity_id)
-        if part is None:
-            return None
-        rows = file.read_row_group(part)
-        place = rows[key].to_pylist().index(entity_id) if entity_id in rows[key].to_pylist() else None
-        return None if place is None else _entity_month(month, rows.slice(place, 1).to_pylist()[0])
+        row = month.row_of(entity_id)
+        return None if row is None else _entity_month(month, row)
 
     def verify(self) -> int:
         """Compare every month with its manifest and return how many there are.
@@ -290,9 +313,10 @@ class Panel:
 
     def _found(self, index: PanelIndex, spoke: Spoke, digest: str) -> PanelMonth | None:
         key = (index.product, index.snapshot, digest, spoke.month)
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
         path = month_file(self.folder, index.product, digest, spoke.month)
         try:
             manifest = MonthManifest.read(path.with_suffix(".json"))
@@ -303,19 +327,21 @@ class Panel:
                 f"month {spoke.month} of {index.product} is of another feature build than the panel", where=str(path),
                 remedy="Run `roadrisk panel build`.",
             )
-        made = self._kept[key] = PanelMonth(manifest, spoke.reconstructed or digest != spoke.digest, path)
-        while len(self._kept) > _MOST_OPEN:
-            self._kept.popitem(last=False)
+        made = PanelMonth(manifest, spoke.reconstructed or digest != spoke.digest, path)
+        with self._lock:
+            self._kept[key] = made
+            while len(self._kept) > _MOST_OPEN:
+                self._kept.popitem(last=False)
         return made
 
-
-def _part(file: pq.ParquetFile, key: str, entity_id: str) -> int | None:
-    column = file.schema_arrow.names.index(key)
-    for part in range(file.metadata.num_row_groups):
-        told = file.metadata.row_group(part).column(column).statistics
-        if told is not None and told.min <= entity_id <= told.max:
-            return part
-    return None
+    def _reading(self, month: PanelMonth) -> PanelMonth:
+        """Return a month, and let go of everybody in the months that were not asked for lately."""
+        with self._lock:
+            self._read[month.path] = month
+            self._read.move_to_end(month.path)
+            while len(self._read) > _MOST_READ:
+                self._read.popitem(last=False)[1].forget()
+        return month
 
 
 def _entity_month(month: PanelMonth, row: Mapping[str, Any]) -> EntityMonth:

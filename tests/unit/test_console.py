@@ -257,7 +257,7 @@ def test_a_score_id_leads_to_its_page(installed):
 
 @pytest.mark.parametrize(
     ("number", "kind"),
-    [("", "auto"), ("江西", "auto"), ("1' OR 1=1", "driver"), ("赣A1", "plate"), ("zz", "score_id"), ("x", "none"),
+    [("", "auto"), ("江", "auto"), ("江", "name"), ("1' OR 1=1", "driver"), ("赣A1", "plate"), ("zz", "score_id"), ("x", "none"),
      (USCC["uscc"], "vin")],
 )
 def test_what_is_no_number_is_told_without_being_repeated(installed, number, kind):

@@ -31,6 +31,7 @@ PREFIXES = (
     "quantity.", "problem.", "look.", "direction.", "explain.", "entity.", "cycle.", "promotion.", "measure.", "fresh.", "verdict.",
     "picture.", "part.",
     "built.", "evidence.", "supplier.", "correction.", "clock.",
+    "event.", "place.", "portrait.circle_",
 )
 
 
