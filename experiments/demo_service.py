@@ -122,6 +122,7 @@ def render_walk(result: Mapping[str, Any]) -> RenderableType:
             f"The service is up at {service['url']} (process {service['pid']}). Try:\n"
             f"  curl {service['url']}/v1/products\n"
             f"  .venv/bin/roadrisk explain {next(iter(result['answers'].values()))['score_id']}\n"
+            "  .venv/bin/roadrisk panel build    # scores of the last 24 months, for the portraits of the console\n"
             f"End it with: kill {service['pid']}"
         )
     return Group(*parts)

@@ -23,6 +23,7 @@ from registry.access.scenarios import Request
 from registry.access.terms import Term
 from registry.entities import ENTERPRISE
 from registry.settings import Settings
+from serving.panel.build import build_panel
 from tests.lib.access import activate, token_of
 from tests.lib.consoles import name_enterprise
 from tests.lib.homes import make_live
@@ -84,6 +85,7 @@ def served_province(tiny: Settings, folder: Path) -> Iterator[Site]:
     store.close()
     upper = [2.0 * max(float(values[name] or 1.0), 0.5) for name in INPUTS]
     make_live(settings, [rate_bundle(PRODUCT, INPUTS, upper=upper, weights=(2.0, 1.0, 0.5, 1.0, -0.5))])
+    build_panel(settings)
     now = datetime.now(UTC)
     init_local(settings, now=now)
     name_enterprise(settings, pseudonym, HOSTILE)
