@@ -25,6 +25,8 @@ _LISTS: Final = {
     "review": (None, "annual_review_result"), "assistance": ("breakdown_component", None),
     "list": ("credit_reason", "credit_list_type"), "rating": (None, "quality_credit_grade"),
 }
+_DRIVER_RATING: Final = "road_practitioner_rating"
+_OF_DRIVERS: Final = ("qualification_category", "integrity_grade")
 _BAD: Final = {
     ("inspection", "2"), ("review", "2"), ("list", "2"), ("rating", "B"), ("case", "2"), ("case", "3"), ("case", "4"),
 }
@@ -111,7 +113,7 @@ def events_of(rows: Sequence[Mapping[str, Any]], *, most: int = SHOWN_EVENTS) ->
         if key in seen:
             continue
         seen |= {key, row["row_id"]}
-        code_list, result_list = _LISTS[row["kind"]]
+        code_list, result_list = _OF_DRIVERS if row["resource"] == _DRIVER_RATING else _LISTS[row["kind"]]
         found.append(Event(
             row=row, kind=row["kind"], what=coded(code_list, row["code"]) if code_list else {"zh": "", "en": ""},
             result=coded(result_list, row["result"]) if result_list else {"zh": "", "en": ""},

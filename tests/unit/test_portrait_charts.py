@@ -111,6 +111,8 @@ def test_a_case_that_is_told_of_operator_and_vehicle_is_told_once_and_named() ->
     assert (second.tone, second.source["no"]) == ("good", 35)
     assert first.result["zh"] == "结案"
     assert len(events_of(rows, most=1)) == 1
+    (rated,) = events_of([row("rating", "r3", resource="road_practitioner_rating", code="02001", result="AAA")])
+    assert (rated.what["zh"], rated.result["zh"]) == ("货运驾驶员", "优秀")
 
 
 def test_what_falls_due_is_counted_in_days_of_shanghai() -> None:
