@@ -31,7 +31,7 @@ TITLE: Final = "Live positions"
 FIGURES: Final = {
     "messages_per_s": "accepted, folded and pushed as fast as the service answers, messages a second",
     "offered_per_s": "accepted in the open loop at 10,000 messages a second due",
-    "p95_s": "from the intake to the fresh row in the online store in the open loop, 95 of 100 messages, in seconds",
+    "p95_s": "from the intake to the fresh row in the store in the open loop: 95 of 100 messages, mean over pushes, in seconds",
     "cores": "processor time of the service in the open loop, seconds a second",
     "cpu_us_per_message": "processor time of the service for one message, in microseconds",
     "growth_2x_ratio": "processor time of a message with 150,000 vehicles / with 75,000",
