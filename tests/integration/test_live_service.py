@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import threading
@@ -21,6 +22,21 @@ from features.driving_hours import hours_from_stretches
 from features.live import intake as intake_module
 from features.live.duty_rows import COLUMNS
 from features.live.engine import EngineTimes
+from features.live.fold import LiveFold
+from features.live.jt809.frames import Frame, FrameReader, encode
+from features.live.jt809.messages import (
+    UP_CONNECT_REQ,
+    UP_CONNECT_RSP,
+    UP_EXG_MSG,
+    UP_LINKTEST_REQ,
+    UP_LINKTEST_RSP,
+    Exchange,
+    Login,
+    exchange_body,
+    gnss_of,
+    login_body,
+)
+from features.live.layout import NEWEST
 from features.live.online_push import VIEW
 from features.live.roster import Roster, roster_of
 from features.live.service import LiveService, open_service
@@ -34,6 +50,7 @@ from registry.errors import ConfigurationError, ServiceUnavailable
 from registry.settings import Settings
 from registry.signing import init_keys, pseudonym_keys
 from tests.lib.client import AppClient
+from tests.lib.live import records
 from tests.lib.positions import MIDNIGHT, Leg, drive, message, table
 
 HEADERS = {KEY_HEADER: "secret", "Content-Type": "application/x-ndjson"}
@@ -182,6 +199,45 @@ def test_overload_is_told_and_nothing_of_it_is_taken(settings: Settings, monkeyp
         assert service.intake.journal.last == 0
         assert client.post("/v1/live/positions", content=lines(a_shift()[:100]), headers=HEADERS).status_code == 202
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+
+
+def test_the_platform_link_fills_the_same_state_as_the_http_door(settings: Settings) -> None:
+    rows = drive([Leg("06:00", "08:00", 60.0)])
+    for row in rows:
+        # What 809 can say: whole km/h and whole kilometres.
+        row["odometer_km"] = float(int(row["odometer_km"]))
+    found = records(rows)
+    exchanges = b"".join(
+        encode(Frame(UP_EXG_MSG, n, 1, exchange_body(Exchange(*PLATES[0], resent, gnss_of(found[n:n + 1])))))
+        for n in range(len(found)) for resent in ([False, True] if n % 50 == 0 else [False])
+    )
+    login = encode(Frame(UP_CONNECT_REQ, 0, 1, login_body(Login(0, b"open"))))
+
+    async def talk(service: LiveService) -> bytes:
+        service.link.password = "open"
+        server = await service.link.listen("127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
+        writer.write(login + exchanges + encode(Frame(UP_LINKTEST_REQ, 9, 1, b"")))
+        writer.write_eof()
+        answered = await reader.read()
+        writer.close()
+        server.close()
+        return answered
+
+    with running(settings) as (service, client):
+        service.clock.saw(int(rows[-1]["recv_time"].timestamp() * 1e6))
+        answered = asyncio.run(talk(service))
+        wait_for(service, len(rows))
+        by_link = service.engine.fold.state.vehicle[0, NEWEST].copy()
+        status = client.get("/v1/live/status", headers=HEADERS).json()
+    again = [frame.message_id for frame in FrameReader().feed(answered) if isinstance(frame, Frame)]
+    assert again == [UP_CONNECT_RSP, UP_LINKTEST_RSP]
+    assert status["by_door"] == {"jt809": len(rows), "jt809_resent": len(rows) // 50 + 1}
+    assert status["messages"]["duplicate"] == len(rows) // 50 + 1
+    straight = LiveFold.empty(2)
+    roads = service.engine.roads.classes(found["lon_e6"] / 1e6, found["lat_e6"] / 1e6)
+    straight.apply(np.zeros(len(found), np.int64), found, roads)
+    assert by_link == straight.state.vehicle[0, NEWEST]
 
 
 def test_a_fold_that_fails_takes_nothing_more_and_says_so(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
