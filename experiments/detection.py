@@ -20,47 +20,18 @@ interval of the excess lies above zero. A score that reacts to inspection less t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from experiments.oracle_rows import FloatArray, Judged
+from registry.elasticity import Grid
 from training.metrics import bootstrap_intervals
 
 FIFTHS: Final = 5
-GRID: Final = 64
-"""Bands of log inspection on which the regressions run: the slope of means of bands is that of the rows up to their width."""
-NEWTON_STEPS: Final = 25
 NO_MORE: Final = "no more than the truth"
 FOLLOWS: Final = "follows inspectors"
 UNDECIDED: Final = "inspection does not vary"
-
-
-@dataclass(frozen=True)
-class _Grid:
-    """Rows by band of log inspection; each function takes (n,) multiplicities of the rows."""
-
-    band: Any
-    log_inspection: FloatArray
-    weight: FloatArray
-    count: int
-
-    @classmethod
-    def of(cls, rows: Judged) -> _Grid:
-        log_inspection = np.log(np.maximum(rows.inspection, 1e-6))
-        edges = np.unique(np.quantile(log_inspection, np.linspace(0.0, 1.0, GRID + 1)[1:-1]))
-        return cls(np.searchsorted(edges, log_inspection), log_inspection, rows.weight, len(edges) + 1)
-
-    def elasticity(self, rate: FloatArray, multiplicity: FloatArray) -> float:
-        """Return the slope of log mean rate on log inspection."""
-        weight = self.weight * multiplicity
-        mass, total, x = (self._summed(weight * values) for values in (np.ones_like(rate), rate, self.log_inspection))
-        kept = mass > 0
-        return _log_slope(x[kept] / mass[kept], total[kept], mass[kept])
-
-    def _summed(self, values: FloatArray) -> FloatArray:
-        return np.asarray(np.bincount(self.band, values, minlength=self.count), dtype=np.float64)
 
 
 def inspection_dependence(
@@ -89,7 +60,7 @@ def inspection_dependence(
     correlation = {name: rank_correlation(rate, rows.inspection) for name, rate in series.items()}
     if correlation["truth"] is None:
         return {"verdict": UNDECIDED, "rank_correlation": correlation}
-    grid = _Grid.of(rows)
+    grid = Grid.of(rows.inspection, rows.weight)
 
     def statistics(multiplicity: FloatArray) -> list[float]:
         slope = {name: grid.elasticity(rate, multiplicity) for name, rate in series.items()}
@@ -125,23 +96,6 @@ def _fifths(rows: Judged, model: FloatArray) -> list[dict[str, float]]:
         {"inspection": float(inspection[k]), **{f"{name}_to_model": float(ratio[k]) for name, ratio in ratios.items()}}
         for k in range(FIFTHS)
     ]
-
-
-def _log_slope(x: FloatArray, total: FloatArray, mass: FloatArray) -> float:
-    """Return b of total = mass exp(a + b x) by the Poisson likelihood (quasi-likelihood for a rate that is no count)."""
-    centre = float(np.average(x, weights=mass))
-    design = np.column_stack([np.ones_like(x), x - centre])
-    theta = np.array([np.log(total.sum() / mass.sum()), 0.0])
-    for _ in range(NEWTON_STEPS):
-        expected = mass * np.exp(design @ theta)
-        hessian = (design * expected[:, None]).T @ design
-        if np.linalg.cond(hessian) > 1e12:
-            return float("nan")
-        step = np.linalg.solve(hessian, design.T @ (total - expected))
-        theta = theta + np.clip(step, -2.0, 2.0)
-        if np.abs(step).max() < 1e-10:
-            break
-    return float(theta[1])
 
 
 def rank_correlation(left: FloatArray, right: FloatArray) -> float | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from registry.access.roles import ROLES
 from registry.local_time import SHANGHAI
 from serving.app_version import API_VERSION
 from serving.console import wording
@@ -20,6 +21,7 @@ from serving.console.visit import visit_of
 if TYPE_CHECKING:
     from fastapi import Request
 
+    from registry.access.parties import Caller
     from serving.problems import Problem
 
 ROOT: Final = "/console"
@@ -35,8 +37,12 @@ HEADERS: Final = {
 }
 NAVIGATION: Final = (
     ("search", f"{ROOT}/search"), ("overview", f"{ROOT}/overview"), ("models", f"{ROOT}/models"),
-    ("governance", f"{ROOT}/governance"),
+    ("monitoring", f"{ROOT}/monitoring"),
+    ("fairness", f"{ROOT}/fairness"), ("governance", f"{ROOT}/governance"),
 )
+
+_FOR_EXACT: Final = frozenset({"monitoring", "fairness"})
+"""Pages for who may have exact explanations: how models do is nobody else's."""
 
 
 @cache
@@ -61,10 +67,16 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
     html = environment().get_template(template).render(
         t=partial(text, language), w=partial(worded, language), pair=itemgetter(LANGUAGES.index(language)), language=language,
         html_language=HTML_LANGUAGE[language],
-        visit=visit, person=visit.caller, path=request.scope["path"], navigation=NAVIGATION,
+        visit=visit, person=visit.caller, path=request.scope["path"], navigation=_links(visit.caller),
         request_id=request.scope["state"]["request_id"], zone=SHANGHAI.key, **values,
     )
     return HTMLResponse(html, status_code=status, headers=HEADERS)
+
+
+def _links(caller: Caller | None) -> list[tuple[str, str]]:
+    """Return the links that lead somewhere for whoever is logged in."""
+    exact = caller is not None and "exact" in ROLES[caller.role].details
+    return [(name, address) for name, address in NAVIGATION if exact or name not in _FOR_EXACT]
 
 
 def problem_page(request: Request, problem: Problem) -> HTMLResponse:

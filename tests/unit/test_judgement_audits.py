@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from features.judged_dimensions import DIMENSIONS, banded
 from tests.lib.judged import judged, part_of
 from training.judgement.proxies import audit, column_auc
 from training.judgement.resampling import Draws
 from training.judgement.robustness import judge_robustness
-from training.judgement.segments import DIMENSIONS, banded, judge_segments
+from training.judgement.segments import judge_segments
 from training.judgement.stability import calibration, over_time, population
 from training.judgement.subject import Subject
 from training.judgement.thresholds import THRESHOLDS

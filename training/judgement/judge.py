@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pandas as pd
 
+from features.judged_context import with_context
 from registry.encoding import Matrix
 from registry.errors import NotFound, TrainingError
 from registry.evidence import read_evidence, write_evidence
@@ -20,7 +21,6 @@ from registry.test_reads import record_read
 from training.judgement.baselines import Candidate
 from training.judgement.challenger import double_lift
 from training.judgement.comparison import compare, point_measures
-from training.judgement.context import with_context
 from training.judgement.proxies import audit
 from training.judgement.resampling import LEVEL, Draws
 from training.judgement.rivals import formula_rivals, glass_rivals, tweedie_rival

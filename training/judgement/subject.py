@@ -78,7 +78,7 @@ class Subject:
     task
         The product's task.
     frame
-        (n, columns) with a fold; columns of the context (`training.judgement.context`) may stand beside the inputs.
+        (n, columns) with a fold; columns of the context (`features.judged_context`) may stand beside the inputs.
     """
 
     scorer: Scorer
