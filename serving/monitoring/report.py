@@ -10,6 +10,7 @@ import numpy as np
 
 from registry.errors import NotFound
 from registry.evidence import read_evidence
+from registry.local_time import SHANGHAI
 from registry.products import PRODUCTS
 from serving.monitoring import estimate as ahead_of
 from serving.monitoring.alerts import alerts
@@ -57,7 +58,7 @@ def report(settings: Settings, panel: Panel, product: str, *, min_cell: int) -> 
     if not months:
         raise NotFound(f"the panel of {product} has no month", where="panel", remedy="Run `roadrisk panel build`.")
     manifest = _manifest(settings, product, index.live_digest)
-    learnt_until = datetime.fromisoformat(manifest.provenance.valid_window[1])
+    learnt_until = _instant(manifest.provenance.valid_window[1])
     reference = [one for one in months if one.manifest.as_of_time <= learnt_until] or months[:1]
     joined = joined_outcomes(settings, panel, product, manifest)
     unseen = None if joined is None else joined[joined[AT] > learnt_until].reset_index(drop=True)
@@ -154,6 +155,11 @@ def _features(
     before, now = (one.frame for one in populations(product, settings, cutoffs, snapshot))
     same = [one for one in reference if one.manifest.features == newest.manifest.features]
     return feature_drift(now, before, newest, same, manifest)
+
+
+def _instant(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    return at if at.tzinfo else at.replace(tzinfo=SHANGHAI)
 
 
 def _manifest(settings: Settings, product: str, digest: str) -> Manifest:

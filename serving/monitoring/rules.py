@@ -51,7 +51,8 @@ class Limit:
         """Return what a value calls for."""
         if value is None:
             return "unknown"
-        size = value if self.centre is None else abs(value - self.centre)
+        # 1.2 is 0.2 away from 1, whatever its last bit says.
+        size = round(value if self.centre is None else abs(value - self.centre), 9)
         if size >= self.act:
             return "act"
         return "watch" if size >= self.watch else "good"

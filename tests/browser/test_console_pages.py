@@ -15,7 +15,7 @@ PATHS = (
     "/decisions/{score_id}/what-if",
     "/nowhere", "/login", "/governance/catalogue", "/governance/products/insurance_pricing", "/governance/scenarios",
     "/governance/scenarios/regulator-a-enterprise_risk-1", "/governance/corrections", "/governance/usage", "/governance/ledgers",
-    "/disclosure",
+    "/disclosure", "/monitoring", "/monitoring?product=driver_fatigue", "/fairness",
 )
 
 

@@ -23,7 +23,10 @@ from registry.access.scenarios import Request
 from registry.access.terms import Term
 from registry.entities import ENTERPRISE
 from registry.settings import Settings
+from serving.monitoring.report import report
+from serving.monitoring.store import write_report
 from serving.panel.build import build_panel
+from serving.panel.reader import Panel
 from tests.lib.access import activate, token_of
 from tests.lib.consoles import name_enterprise
 from tests.lib.homes import make_live
@@ -85,7 +88,7 @@ def served_province(tiny: Settings, folder: Path) -> Iterator[Site]:
     store.close()
     upper = [2.0 * max(float(values[name] or 1.0), 0.5) for name in INPUTS]
     make_live(settings, [rate_bundle(PRODUCT, INPUTS, upper=upper, weights=(2.0, 1.0, 0.5, 1.0, -0.5))])
-    build_panel(settings)
+    _monitor(settings)
     now = datetime.now(UTC)
     init_local(settings, now=now)
     name_enterprise(settings, pseudonym, HOSTILE)
@@ -96,6 +99,11 @@ def served_province(tiny: Settings, folder: Path) -> Iterator[Site]:
         with httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=30) as client:
             answers = [client.post(f"/v1/{PRODUCT}/scores", json={"entity": {"uscc": code}}) for code in codes]
         yield Site(url, settings, keys["regulator"], keys["engineer"], codes[0], answers[0].json()["score_id"])
+
+
+def _monitor(settings: Settings) -> None:
+    build_panel(settings)
+    write_report(settings, PRODUCT, report(settings, Panel.open(settings), PRODUCT, min_cell=10))
 
 
 def _consumer(settings: Settings, name: str, role: Any, now: datetime) -> str:

@@ -26,10 +26,11 @@ BUILT = {
     *(f"kind.{kind}" for kind in NUMBERS), *(f"nav.{name}" for name, _ in NAVIGATION), *(f"duty.{kind}" for kind in KINDS),
     *(f"step.{step}" for step in ("apply", "local", *STEPS)), *(f"status.{one}" for one in STATUSES),
     *(f"charge.{one}" for one in CHARGE_CLASSES), *(f"action.{one}" for one in ACTIONS), *(f"gov.tab.{one}" for one in SECTIONS),
+    *(f"fair.{one}" for one in ("follows", "no_more", "elasticity_score", "elasticity_outcome", "elasticity_excess")),
 }
 PREFIXES = (
     "quantity.", "problem.", "look.", "direction.", "explain.", "entity.", "cycle.", "promotion.", "measure.", "fresh.", "verdict.",
-    "picture.", "part.",
+    "picture.", "part.", "alert.", "moved.",
     "built.", "evidence.", "supplier.", "correction.", "clock.",
     "event.", "place.", "portrait.circle_",
 )
