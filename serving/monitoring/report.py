@@ -186,9 +186,11 @@ def _tested(judged: Mapping[str, Any]) -> Figures | None:
     metrics = judged.get("metrics", {}).get(main)
     if not metrics:
         return None
-    return {name: metrics[name] for name in ("gini", "auc", "balance", "n_events", "n_rows") if name in metrics} | {
-        "window": judged.get("test_window"),
-    }
+    found = {name: metrics[name] for name in ("gini", "auc", "balance", "n_events", "n_rows") if name in metrics}
+    if "gini" not in found and {"auc", "n_events", "n_rows"} <= set(found):
+        # What the Lorenz curve says of an event that happens once: of the area, the events' own share cannot be reached.
+        found["gini"] = (2.0 * found["auc"] - 1.0) * (1.0 - found["n_events"] / found["n_rows"])
+    return found | {"window": judged.get("test_window")}
 
 
 def _challenger(settings: Settings, product: str) -> Figures | None:

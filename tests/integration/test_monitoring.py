@@ -93,6 +93,8 @@ def test_pages_draw_the_report_and_say_what_to_do_without_one(found: dict, tmp_p
     visitor = installed.visitor(installed.key)
     empty = visitor.get(f"/console/monitoring?product={PRODUCT}&lang={language}")
     assert "roadrisk monitor" in empty.text
+    write_report(installed.settings, PRODUCT, {**found, "test": {"auc": 0.7, "window": None}})
+    assert visitor.get(f"/console/monitoring?product={PRODUCT}").status_code == 200
     write_report(installed.settings, PRODUCT, found)
     text = visitor.get(f"/console/monitoring?product={PRODUCT}").text
     assert text.count('class="pill pill-') >= len(found["alerts"])
