@@ -57,7 +57,7 @@ class Scored:
 
 def answer_score(
     scorer: Scorer, version: str, inputs: OnlineInputs, *, score_id: str, product: ScoreProduct | None = None,
-    degraded: bool = False,
+    degraded: bool = False, exact: bool = True,
 ) -> Scored:
     """Return the answer for one entity, or for the inputs of one request.
 
@@ -73,6 +73,8 @@ def answer_score(
         The declared product, whose rules decide when there is no score; None for a portfolio.
     degraded
         Whether the inputs are those of an earlier answer, because the store does not answer.
+    exact
+        Whether the decomposition is asked for; nobody is told it under another detail, and no record keeps it.
 
     Raises
     ------
@@ -85,7 +87,7 @@ def answer_score(
     if blank["no_score"] is not None:
         blank["warnings"] += unseen_warnings(scorer.manifest, unseen[0])
         return Scored(blank, as_encoded(matrix))
-    return fill(blank, scorer.manifest, scorer.explain(matrix), matrix, values, inputs.exposure, unseen[0])
+    return fill(blank, scorer.manifest, scorer.explain(matrix), matrix, values, inputs.exposure, unseen[0], exact=exact)
 
 
 def answer_again(scorer: Scorer, inputs: OnlineInputs, *, scored: bool, engine: str) -> Scored:
@@ -127,10 +129,11 @@ def unscored(
 
 def fill(
     answer: dict[str, Any], manifest: Manifest, explanation: Explanation, matrix: Matrix, values: Mapping[str, Value],
-    exposure: float | None, unseen: Sequence[str], row: int = 0,
+    exposure: float | None, unseen: Sequence[str], row: int = 0, *, exact: bool = True,
 ) -> Scored:
     """Return the answer with its score; `row` is the entity's in explanation and matrix."""
-    answer |= _score(manifest, explanation, exposure, values, row) | explain_row(manifest, explanation, values, row)
+    answer |= _score(manifest, explanation, exposure, values, row)
+    answer |= explain_row(manifest, explanation, values, row, exact=exact)
     answer["lines"] = line_tables(manifest, explanation, answer["answer"], row, own=answer["factors"])
     clamp = float(explanation.clamp[row])
     answer["warnings"] += unseen_warnings(manifest, unseen) + _clamped(clamp)
@@ -139,9 +142,9 @@ def fill(
 
 
 def explain_row(
-    manifest: Manifest, explanation: Explanation, values: Mapping[str, Value], row: int = 0
+    manifest: Manifest, explanation: Explanation, values: Mapping[str, Value], row: int = 0, *, exact: bool = True
 ) -> dict[str, Any]:
-    """Return everything that explains one score: reasons, groups, factors and the exact decomposition."""
+    """Return everything that explains one score: reasons, groups, factors and, where asked for, the exact decomposition."""
     contributions = explanation.contributions[row].tolist()
     priced = manifest.answer == "pure_premium"
     return {
@@ -153,7 +156,7 @@ def explain_row(
         DECOMPOSITION: decomposition(
             manifest, contributions, values, base=explanation.base, clamp=float(explanation.clamp[row]),
             total=float(explanation.points[row]),
-        ),
+        ) if exact else None,
     }
 
 

@@ -97,7 +97,8 @@ class ScoringDesk:
             inputs, degraded = self.read_or_recall(model, product_id, entity_id, asked)
         with stage("score"):
             scored = answer_score(
-                model.scorer, model.version, inputs, score_id=new_score_id(), product=product, degraded=degraded
+                model.scorer, model.version, inputs, score_id=new_score_id(), product=product, degraded=degraded,
+                exact=asked.detail == "exact",
             )
         return self.keep(model, inputs, scored, asked)
 

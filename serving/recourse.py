@@ -100,7 +100,7 @@ def _verified(
     """Return a way as it is answered, after scoring the whole entity with it; None where that score is not low enough."""
     names = model.manifest.feature_names
     assumed = replace(inputs, values={**inputs.values, **{names[move.column]: move.new for move in way.moves}})
-    scored = answer_score(model.scorer, model.version, assumed, score_id=current["score_id"], product=product).answer
+    scored = answer_score(model.scorer, model.version, assumed, score_id=current["score_id"], product=product, exact=False).answer
     if scored["points"] is None or scored["points"] >= below:
         return None
     return {

@@ -22,7 +22,7 @@ MOST_ROWS: Final = 1000
 
 def score_many(
     model: LiveScorer, inputs: Sequence[OnlineInputs], *, product: ScoreProduct | None = None,
-    score_ids: Sequence[str] | None = None,
+    score_ids: Sequence[str] | None = None, exact: bool = True,
 ) -> list[Scored]:
     """Return the answers for many entities or rows, in their order.
 
@@ -51,7 +51,7 @@ def score_many(
             answer["warnings"] += unseen_warnings(manifest, unseen[i])
             made.append(Scored(answer, as_encoded(matrix[i : i + 1])))
         else:
-            made.append(fill(answer, manifest, explanation, part, values[i], inputs[i].exposure, unseen[i], place[i]))
+            made.append(fill(answer, manifest, explanation, part, values[i], inputs[i].exposure, unseen[i], place[i], exact=exact))
     return made
 
 

@@ -209,7 +209,7 @@ def _shadow_score(job: _Job, challenger: LiveScorer, began: float) -> ShadowScor
     values = {name: inputs.values[name] for name in challenger.manifest.feature_names}
     theirs = answer_score(
         challenger.scorer, challenger.version, _with_values(inputs, as_row(values)), score_id=answer["score_id"],
-        product=PRODUCTS.get(product),
+        product=PRODUCTS.get(product), exact=False,
     ).answer
     return ShadowScore(
         score_id=answer["score_id"], at=instant_text(job.at), as_of=instant_text(inputs.as_of), product=product,

@@ -151,7 +151,10 @@ def _scored(
         else:
             good.append((row, complete(model, inputs)))
     inputs_of = [inputs for _, inputs in good]
-    scored = score_many(model, inputs_of, product=product, score_ids=[score_id_of(seed, row.row) for row, _ in good])
+    scored = score_many(
+        model, inputs_of, product=product, score_ids=[score_id_of(seed, row.row) for row, _ in good],
+        exact=asked.detail == "exact",
+    )
     return [
         Made(row.row, answer, desk.decision_of(model, inputs, answer, asked))
         for (row, inputs), answer in zip(good, scored, strict=True)
