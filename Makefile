@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo test check bench docs lock clean
+.PHONY: setup demo test check bench docs screenshots lock clean
 
 $(STAMP): constraints.txt pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -29,6 +29,10 @@ bench: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/roadrisk docs
+
+# Pictures of every page of the console over a home with live models: make screenshots HOME_DIR=var KEYS_DIR=.keys OUT=var/screenshots
+screenshots: $(STAMP)
+	ROADRISK_HOME=$(or $(HOME_DIR),var) ROADRISK_KEYS_DIR=$(or $(KEYS_DIR),.keys) $(BIN)/python -m tests.browser.screenshots $(or $(OUT),var/screenshots)
 
 # The constraints are compiled by uv, which only this target needs.
 lock:

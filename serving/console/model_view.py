@@ -67,7 +67,7 @@ class ModelView:
     pictures
         Kinds that have been drawn in the language asked for.
     comparisons
-        Kept comparisons with another version: name, its version and which side this one is.
+        Kept comparisons with another version: name, own version and side, the other's version and digest.
     others
         Names of the other versions of the product.
     """
@@ -128,9 +128,10 @@ def model_view(settings: Settings, name: str, past: Sequence[Promotion], languag
         raise IntegrityError("the card speaks of another version", where=name, remedy="Train the version again.")
     evidence = read_evidence(settings, product, digest)
     lives = [life for life in _lives(past, product) if life.promotion.digest == digest]
+    compared = list(_comparisons(settings, product, digest))
     return ModelView(
-        name=name, card=card, evidence=evidence, number=_number(lives, evidence), lives=lives[::-1],
-        measures=list(_measured(card["evaluation"])), comparisons=list(_comparisons(settings, product, digest)),
+        name=name, card=card, evidence=evidence, number=_number(lives, [*evidence.values(), *compared]), lives=lives[::-1],
+        measures=list(_measured(card["evaluation"])), comparisons=compared,
         pictures=tuple(kind for kind in PICTURES if (folder / f"{kind}.{language}.png").is_file()),
         others=[other for other in versions_of(settings, product) if other != name],
     )
@@ -187,9 +188,9 @@ def _lives(past: Sequence[Promotion], product: str) -> list[Life]:
     return [Life(promotion=line, until=end) for line, end in zip(own, ends, strict=True)] if own else []
 
 
-def _number(lives: Sequence[Life], evidence: Mapping[str, Mapping[str, Any]]) -> int | None:
+def _number(lives: Sequence[Life], documents: Sequence[Mapping[str, Any]]) -> int | None:
     known = [life.promotion.version for life in lives]
-    known += [int(one["version"]) for one in evidence.values() if isinstance(one.get("version"), int)]
+    known += [int(one["version"]) for one in documents if isinstance(one.get("version"), int)]
     return known[0] if known else None
 
 
@@ -213,5 +214,6 @@ def _comparisons(settings: Settings, product: str, digest: str) -> Iterator[Mapp
         sides = {side: found[side] for side in ("a", "b")}
         if digest in {one["digest"] for one in sides.values()}:
             mine = "a" if sides["a"]["digest"] == digest else "b"
+            own = sides[mine]["version"]
             other = sides["b" if mine == "a" else "a"]
-            yield {"name": path.parent.name, "mine": mine, "other": other["version"], "digest": other["digest"]}
+            yield {"name": path.parent.name, "version": own, "mine": mine, "other": other["version"], "digest": other["digest"]}

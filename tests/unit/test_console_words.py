@@ -30,7 +30,7 @@ BUILT = {
 }
 PREFIXES = (
     "quantity.", "problem.", "look.", "direction.", "explain.", "entity.", "cycle.", "promotion.", "measure.", "fresh.", "verdict.",
-    "picture.", "part.", "alert.", "moved.",
+    "picture.", "part.", "revision.", "alert.", "moved.",
     "built.", "evidence.", "supplier.", "correction.", "clock.",
     "event.", "place.", "portrait.circle_",
 )

@@ -1,0 +1,78 @@
+"""Pictures of every page of the console over a home with live models: `make screenshots`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx
+from playwright.sync_api import Page, sync_playwright
+
+from registry.access.local import local_token
+from registry.products import PRODUCTS
+from registry.promotion import live
+from registry.settings import Settings
+from tests.lib.browser import ARGUMENTS, NARROW, WIDE
+from tests.lib.processes import ROOT, command_line, environment_of, free_port, running
+
+PAGES = ("search", "overview", "models", "governance")
+DEEP = ("", "/what-if")
+
+
+def main(target: Path) -> None:
+    """Serve the home of the settings and write `PAGE.WIDTH.LANGUAGE.png` for each page into a folder."""
+    settings, port = Settings(), free_port()
+    target.mkdir(parents=True, exist_ok=True)
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        sys.exit("Debian's chromium is needed")
+    with TemporaryDirectory() as folder, running(
+        command_line("serve", "--port", str(port)), environment_of(settings), port, Path(folder) / "log", ROOT
+    ) as url, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
+        paths = dict(_paths(settings, url))
+        for (width, height), language in ((size, language) for size in (WIDE, NARROW) for language in ("zh", "en")):
+            with browser.new_context(viewport={"width": width, "height": height}) as context:
+                page = context.new_page()
+                _login(page, url, settings, language)
+                for name, path in paths.items():
+                    page.goto(f"{url}/console{path}")
+                    page.screenshot(path=target / f"{name}.{width}.{language}.png", full_page=True)
+                    print(f"{name}.{width}.{language}.png")
+        browser.close()
+
+
+def _paths(settings: Settings, url: str) -> Iterator[tuple[str, str]]:
+    """Yield the name of each page and its path: those without an entity, then a decision of each product, then each live model."""
+    yield from ((name, f"/{name}") for name in PAGES)
+    examples = json.loads((settings.home / "examples.json").read_text(encoding="utf-8"))
+    headers = {"Authorization": f"Bearer {local_token(settings)}"}
+    with httpx.Client(base_url=url, headers=headers, timeout=60, trust_env=False) as client:
+        for product in PRODUCTS.values():
+            entity: dict[str, Any] = examples[product.entity][0]
+            key = {"uscc": entity["uscc"]} if "uscc" in entity else {"vin": entity["vin"]}
+            answer = client.post(f"/v1/{product.id}/scores", json={"entity": key})
+            if answer.status_code == 200:
+                for ending in DEEP:
+                    name = f"{product.id}{ending.replace('/', '-') or '-decision'}"
+                    yield name, f"/decisions/{answer.json()['score_id']}{ending}"
+    for model in live(settings).values():
+        yield f"model-{model.product}", f"/models/{model.product}-{model.digest[:16]}"
+
+
+def _login(page: Page, url: str, settings: Settings, language: str) -> None:
+    token = local_token(settings)
+    assert token is not None, "run `roadrisk access init-local` first"
+    page.goto(f"{url}/console/login?lang={language}")
+    page.fill("#key", token)
+    page.press("#key", "Enter")
+    page.wait_for_url("**/console/search")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
