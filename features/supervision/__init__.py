@@ -1,0 +1,1 @@
+"""Supervision: signals of vehicles at an instant, and the engine that makes alert events of them."""

@@ -1,0 +1,106 @@
+"""Signals of a fleet at an instant, from the live state: what every alert rule looks at, not-a-number where it is not known.
+
+Of a vehicle that was not heard of for `FRESH_S` nothing is said but its silence: what it does now is not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from features.live.fold import ROAD_CAPS_KMH, LiveFold
+from features.segments import DAY_S, DRIVE, HOUR_S, LOCAL_OFFSET_S, OFFLINE, STOP
+from registry.duty_rules import DUTY_RULES
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+FRESH_S: Final = 90
+"""A message speaks for so long: `features.segments.REDUCTION_RULES.silence_s`."""
+TAMPER_BITS: Final = (1 << 4) | (1 << 5) | (1 << 6) | (1 << 8)
+"""GNSS fault, antenna cut, antenna short, main power lost: JT/T 808 alarm bits."""
+OFF_ROUTE_BIT: Final = 1 << 23
+NIGHT_H: Final = (22, 6)
+NIGHT_SHARE: Final = 0.8
+"""Share of the limit by day that a coach may drive by night. [F2]"""
+ROAD_NAMES: Final = ("urban", "ordinary", "expressway")
+STANDS: Final = -100.0
+"""Percent above a limit of who does not drive there."""
+_STANDSTILL: Final = next(rule for rule in DUTY_RULES if rule.kind == "standstill")
+
+
+def read_signals(
+    fold: LiveFold, at_s: int, *, further: Mapping[str, FloatArray] | None = None, slots: IntArray | None = None
+) -> dict[str, FloatArray]:
+    """Return the signals at an instant.
+
+    Parameters
+    ----------
+    fold
+        The live state.
+    at_s
+        Epoch seconds.
+    further
+        Signals from elsewhere: papers, tiers of the fatigue score (`fatigue_tier`), grade of control (`control_grade`).
+    slots
+        Vehicles; all by default.
+    """
+    now = fold.now(at_s, slots)
+    caps = fold.state.cap / 10.0 if slots is None else fold.state.cap[slots] / 10.0
+    fresh = (now["known"] == 1) & (at_s - now["last_s"] <= FRESH_S)
+    found = {
+        **_speeding(now, caps, fresh, at_s), **_duty(fold, now, fresh, at_s, slots), **_terminal(now, fresh, at_s),
+        "driving_kss": np.where(fresh, np.where(now["state"] == DRIVE, np.nan_to_num(now["kss"][:, 0], nan=1.0), 1.0), np.nan),
+        "off_route_bit": np.where(fresh, (now["alarm_bits"] & OFF_ROUTE_BIT) != 0, np.nan),
+    }
+    return {name: values.astype(np.float64) for name, values in (found | dict(further or {})).items()}
+
+
+def _speeding(now: Any, caps: FloatArray, fresh: npt.NDArray[np.bool_], at_s: int) -> dict[str, FloatArray]:
+    speed, road = now["speed_kmh"], now["road_class"].astype(np.int64)
+    drives = fresh & (now["state"] != STOP)
+    # The road's cap holds where it is lower than that of the vehicle.
+    here = np.minimum(np.array([*ROAD_CAPS_KMH, np.inf])[road], caps)
+    over = np.where(drives, 100.0 * (speed / here - 1.0), STANDS)
+    found = {
+        f"over_{name}_pct": np.where(fresh, np.where(road == place, over, STANDS), np.nan) for place, name in enumerate(ROAD_NAMES)
+    }
+    found["over_vehicle_pct"] = np.where(fresh, np.where(road == -1, over, STANDS), np.nan)
+    hour = (at_s + LOCAL_OFFSET_S) % DAY_S // HOUR_S
+    night = hour >= NIGHT_H[0] or hour < NIGHT_H[1]
+    by_night = np.where(drives, 100.0 * (speed / (NIGHT_SHARE * here) - 1.0), STANDS) if night else np.full(len(speed), STANDS)
+    found["over_night_pct"] = np.where(fresh, by_night, np.nan)
+    return found
+
+
+def _duty(
+    fold: LiveFold, now: Any, fresh: npt.NDArray[np.bool_], at_s: int, slots: IntArray | None
+) -> dict[str, FloatArray]:
+    limits = fold.limits(at_s, DUTY_RULES, slots)
+    drives = now["state"] == DRIVE
+    found: dict[str, FloatArray] = {}
+    for place, rule in enumerate(DUTY_RULES):
+        entry = limits[:, place]
+        if rule is _STANDSTILL:
+            begin_s = entry["reached_s"]
+            # Before the window, time until it if driving goes on; inside, driving in it; nothing for who stands.
+            inside = begin_s <= at_s
+            spent = np.where(inside, np.where(drives, entry["used_s"], 0.0), np.where(drives, (at_s - begin_s), -DAY_S))
+            found["small_hours_s"] = np.where(fresh, spent, np.nan)
+        else:
+            # Who stands comes no nearer to a limit, and who rests is no longer beyond one, whatever is still counted.
+            quiet = (now["resting"] == 1) | ((now["state"] == STOP) & (entry["used_s"] < rule.limit_s))
+            found[f"over_{rule.rule_id}_s"] = np.where(fresh, np.where(quiet, 0, entry["used_s"]) - rule.limit_s, np.nan)
+    return found
+
+
+def _terminal(now: Any, fresh: npt.NDArray[np.bool_], at_s: int) -> dict[str, FloatArray]:
+    known = now["known"] == 1
+    silent = np.where((now["state"] == DRIVE) | (now["state"] == OFFLINE), at_s - now["last_s"], 0)
+    return {
+        "silent_driving_s": np.where(known, np.where(fresh, 0, silent), np.nan),
+        "tamper_bits": np.where(fresh, (now["alarm_bits"] & TAMPER_BITS) != 0, np.nan),
+    }
