@@ -68,6 +68,7 @@ def contract() -> dict[str, Any]:
     from serving.gate import open_gate
     from serving.live import LiveModels
     from serving.start import NoStore
+    from serving.supervision.desk import open_alerts
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -78,7 +79,9 @@ def contract() -> dict[str, Any]:
         try:
             desk = ScoringDesk(LiveModels({}, folder, folder), NoStore(), ledger, clock)
             batches = BatchDesk(desk, BatchFolders(settings.batch_dir), lambda: None)
-            return create_app(desk, open_gate(settings, ledger, clock), batches=batches).openapi()
+            alerts = open_alerts(settings, clock)
+            with alerts.book:
+                return create_app(desk, open_gate(settings, ledger, clock), batches=batches, alerts=alerts).openapi()
         finally:
             ledger.close()
 

@@ -69,8 +69,8 @@ _ALL: Final = (
     ),
     DataProduct(
         no=6, id="vehicle_supervision", zh="重点营运车辆安全智能监管", en="key commercial-vehicle safety supervision",
-        resources=("vehicle_location", *_VEHICLES, *_OPERATORS, "passenger_route", *_CASES, *_RATINGS, "vehicle_day",
-                   "driving_hour"),
+        resources=("vehicle_location", *_VEHICLES, *_OPERATORS, "passenger_route", *_CASES, *_RATINGS, *_EVENTS,
+                   "vehicle_day", "driving_hour"),
     ),
     DataProduct(
         no=7, id="talent_analysis", zh="交通运输人才发展分析", en="transport workforce analysis",
@@ -107,5 +107,7 @@ _ALL: Final = (
     ),
 )
 
+SUPERVISION: Final = "vehicle_supervision"
+"""Product 6, which answers with alerts (`registry.supervision`)."""
 DATA_PRODUCTS: Final[dict[str, DataProduct]] = {product.id: product for product in _ALL}
 """Id -> product, in the annex's order."""

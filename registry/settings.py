@@ -69,6 +69,8 @@ class Settings(BaseSettings):
         JSON file of thresholds that replace those of `registry.gate_rules`, by product; none by default.
     cjk_font
         Font file with Chinese characters for pictures and PDF documents; by default the system's folders are searched.
+    webhook_hosts
+        Hosts that alerts may be sent to by webhooks, as a JSON list of `host` or `host:port`; none by default.
     optuna_storage
         Where parameter searches are kept: sqlite:///FILE, journal:///FILE or postgresql://USER@HOST/DATABASE; an SQLite
         file in the home when empty. No password belongs into it.
@@ -108,6 +110,7 @@ class Settings(BaseSettings):
     otlp_endpoint: str = ""
     gate_rules: Path | None = None
     cjk_font: Path | None = None
+    webhook_hosts: tuple[str, ...] = ()
 
     @property
     def outbox_dir(self) -> Path:

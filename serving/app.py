@@ -34,6 +34,9 @@ from serving.report import Reports
 from serving.schemas import field_parts, field_problem
 from serving.score_routes import score_lanes, score_router
 from serving.short_way import ShortWay
+from serving.supervision.desk import AlertDesk, open_alerts
+from serving.supervision.routes import supervision_router
+from serving.supervision.webhook_routes import webhook_router
 
 if TYPE_CHECKING:
     from serving.tracing import Tracer
@@ -41,7 +44,7 @@ if TYPE_CHECKING:
 def create_app(
     desk: ScoringDesk, gate: Gate, *, rows_behind: RowsBehind | None = None, batches: BatchDesk | None = None,
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES, tracer: Tracer | None = None, console_of: Settings | None = None,
-    changes: Changes = no_changes,
+    changes: Changes = no_changes, alerts: AlertDesk | None = None,
 ) -> FastAPI:
     """Return the application over a scoring desk.
 
@@ -63,6 +66,8 @@ def create_app(
         Settings of the installation that the console shows; None for no console.
     changes
         Finds the evidence of changes beside a model's card.
+    alerts
+        Answers about supervision; None where there is no ledger of alerts.
     """
     metrics, door = Metrics(), Door(gate)
     past = PastScores(desk.live, desk.decisions, desk.clock, rows_behind, changes)
@@ -72,6 +77,9 @@ def create_app(
     app.include_router(past_router(past, door, reports))
     if batches is not None:
         app.include_router(batch_router(batches, door))
+    if alerts is not None:
+        app.include_router(supervision_router(alerts, door))
+        app.include_router(webhook_router(alerts, door))
     app.include_router(adapter_router(desk, door))
     app.include_router(catalogue_router(desk, door))
     app.include_router(health_router(desk, door, metrics))
@@ -102,7 +110,7 @@ def open_app(settings: Settings) -> FastAPI:
     gate = open_gate(settings, desk.decisions, desk.clock)
     return create_app(
         desk, gate, rows_behind=partial(rows_behind, settings), batches=open_batches(settings, desk), tracer=open_tracer(settings),
-        console_of=settings, changes=kept_changes(settings),
+        console_of=settings, changes=kept_changes(settings), alerts=open_alerts(settings, desk.clock),
     )
 
 

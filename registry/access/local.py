@@ -17,6 +17,7 @@ from registry.access.changes import Writer
 from registry.access.scenarios import Request
 from registry.access.terms import MAX_YEARS, Term, last_day_of, shanghai_day
 from registry.access.tokens import Token, matches, read_token
+from registry.data_products import SUPERVISION
 from registry.errors import Conflict
 from registry.products import PRODUCTS
 from registry.promotion import live
@@ -79,8 +80,8 @@ def local_token(settings: Settings) -> str | None:
 
 
 def wanted_products(settings: Settings, further: Iterable[str] = ()) -> list[str]:
-    """Return every scored product, live portfolio and further portfolio."""
-    return list(dict.fromkeys([*PRODUCTS, *sorted(live(settings)), *further]))
+    """Return every scored product, supervision, live portfolio and further portfolio."""
+    return list(dict.fromkeys([*PRODUCTS, SUPERVISION, *sorted(live(settings)), *further]))
 
 
 def write_token(path: Path, token: Token) -> None:

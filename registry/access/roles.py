@@ -10,7 +10,7 @@ from typing import Final, Literal, get_args
 
 Action = Literal[
     "score", "batch", "what_if", "read_score", "explain", "replay", "catalogue", "invoke", "metrics", "duties",
-    "govern",
+    "govern", "alerts", "handle_alerts",
 ]
 Role = Literal["insurer", "operator", "engineer", "regulator", "local"]
 Detail = Literal["reasons", "groups", "exact"]
@@ -59,7 +59,9 @@ ROLES: Final[dict[Role, RoleRules]] = {
     ),
     "operator": RoleRules(
         zh="运输企业", en="transport operator", details=_BANDED, sight="subject",
-        actions=frozenset({"score", "what_if", "read_score", "explain", "catalogue", "duties"}),
+        actions=frozenset({
+            "score", "what_if", "read_score", "explain", "catalogue", "duties", "alerts", "handle_alerts",
+        }),
     ),
     "engineer": RoleRules(
         zh="算法工程师", en="engineer", details=_ALL_DETAILS, sight="own",
@@ -69,7 +71,9 @@ ROLES: Final[dict[Role, RoleRules]] = {
     ),
     "regulator": RoleRules(
         zh="监管机构", en="regulator", details=_ALL_DETAILS, sight="all",
-        actions=frozenset({"score", "batch", "read_score", "explain", "replay", "catalogue", "duties", "govern"}),
+        actions=frozenset({
+            "score", "batch", "read_score", "explain", "replay", "catalogue", "duties", "govern", "alerts", "handle_alerts",
+        }),
     ),
     "local": RoleRules(
         zh="本机", en="this machine", details=_ALL_DETAILS, sight="all", actions=frozenset(ACTIONS),

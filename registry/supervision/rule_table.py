@@ -113,7 +113,8 @@ ALERT_RULES: Final = (
         article="JT/T 808 alarm bits 4, 5, 6, 8",
     ),
     AlertRule(
-        rule_id="inspection_overdue", zh="检测评定逾期", en="inspection overdue", alert_class="papers", signal="inspection_overdue_d",
+        rule_id="inspection_overdue", zh="检测评定逾期", en="inspection overdue",
+        alert_class="papers", signal="inspection_overdue_d",
         unit="d", levels=(Level(severity="yellow", on=-15.0, off=-16.0), Level(severity="red", on=1.0, off=0.0)),
     ),
     AlertRule(
@@ -121,11 +122,13 @@ ALERT_RULES: Final = (
         unit="d", levels=(Level(severity="yellow", on=-15.0, off=-16.0), Level(severity="orange", on=1.0, off=0.0)),
     ),
     AlertRule(
-        rule_id="permit_overdue", zh="道路运输证过期", en="transport permit expired", alert_class="papers", signal="permit_overdue_d",
+        rule_id="permit_overdue", zh="道路运输证过期", en="transport permit expired",
+        alert_class="papers", signal="permit_overdue_d",
         unit="d", levels=(Level(severity="yellow", on=-15.0, off=-16.0), Level(severity="red", on=1.0, off=0.0)),
     ),
     AlertRule(
-        rule_id="hazmat_off_route", zh="危货车辆偏离路线", en="hazmat vehicle off its route", alert_class="route", signal="off_route_bit",
+        rule_id="hazmat_off_route", zh="危货车辆偏离路线", en="hazmat vehicle off its route",
+        alert_class="route", signal="off_route_bit",
         unit="bit", trades=("hazmat",), article="JT/T 808 alarm bit 23",
         levels=(Level(severity="red", on=1.0, off=0.0, on_for_s=ALARM_FOR_S, off_for_s=ALARM_FOR_S, evidence="F1"),),
         note="the terminal's own alarm: no resource of the annex holds the route of a hazmat vehicle",

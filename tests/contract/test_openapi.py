@@ -17,6 +17,9 @@ from registry.products import PRODUCTS
 from serving.app import create_app
 from serving.batches.desk import BatchDesk
 from serving.batches.folder import BatchFolders
+from serving.supervision.desk import open_alerts
+from tests.lib.access import NOW
+from tests.lib.alerts import alerting_home
 from tests.lib.desks import tiny_access, tiny_desk
 
 CHECKS = [
@@ -32,9 +35,11 @@ def app(tmp_path_factory):
     desk = tiny_desk(tmp_path_factory.mktemp("openapi"))
     gate, key = tiny_access(tmp_path_factory.mktemp("access"), desk)
     batches = BatchDesk(desk, BatchFolders(tmp_path_factory.mktemp("batches")), lambda: None)
-    made = create_app(desk, gate, batches=batches)
+    alerts = open_alerts(alerting_home(tmp_path_factory.mktemp("alerts")), lambda: NOW, stream_s=0.05)
+    made = create_app(desk, gate, batches=batches, alerts=alerts)
     made.state.key = key
     yield made
+    alerts.book.close()
     desk.decisions.close()
 
 

@@ -386,7 +386,7 @@ def test_local_access_is_made_once_and_made_good(tmp_path: Path) -> None:
         assert (found.detail, found.resources, found.rate_per_s, found.charge) == ("exact", None, None, "public")
 
     after = datetime(2030, 1, 1, tzinfo=UTC)
-    assert len(init_local(settings, now=after).opened) == len(PRODUCTS)
+    assert len(init_local(settings, now=after).opened) == len(PRODUCTS) + 1
     (settings.keys_dir / LOCAL_KEY).unlink()
     assert local_token(settings) is None
     assert init_local(settings, now=after).key_made

@@ -22,12 +22,12 @@ COVERED, OTHER = "insurance_pricing", "maintenance"
 FREE = ("catalogue", "metrics", "duties", "govern")
 """What needs no scenario."""
 MATRIX: dict[Role, str] = {
-    #            score batch what_if read explain replay catalogue invoke metrics duties govern
-    "insurer": "yes   yes   yes     yes  yes     no     yes       no     no      yes     no",
-    "operator": "yes   no    yes     yes  yes     no     yes       no     no      yes     no",
-    "engineer": "yes   yes   yes     yes  yes     yes    yes       yes    yes     no     no",
-    "regulator": "yes   yes   no      yes  yes     yes    yes       no     no      yes     yes",
-    "local": "yes   yes   yes     yes  yes     yes    yes       yes    yes     yes     yes",
+    #            score batch what_if read explain replay catalogue invoke metrics duties govern alerts handle_alerts
+    "insurer": "yes   yes   yes     yes  yes     no     yes       no     no      yes     no     no     no",
+    "operator": "yes   no    yes     yes  yes     no     yes       no     no      yes     no     yes    yes",
+    "engineer": "yes   yes   yes     yes  yes     yes    yes       yes    yes     no     no     no     no",
+    "regulator": "yes   yes   no      yes  yes     yes    yes       no     no      yes     yes    yes    yes",
+    "local": "yes   yes   yes     yes  yes     yes    yes       yes    yes     yes     yes    yes    yes",
 }
 CELLS = [
     (role, action, allowed == "yes") for role, row in MATRIX.items()

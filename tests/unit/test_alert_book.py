@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from registry.errors import Conflict, InvalidRequest, NotFound
 from registry.model_ledgers import verify
 from registry.supervision.book import ALERTS, AlertBook
-from registry.supervision.events import AlertEvent, AlertStep
+from registry.supervision.events import AlertStep
 from registry.supervision.ranking import ranked
 from tests.lib.access import installation
-
-AT_S = 1_780_000_000
-AT = datetime.fromtimestamp(AT_S, UTC)
-
-
-def event(name: str = "a1", kind: str = "raised", after_s: int = 0, severity: str = "yellow", **changes) -> AlertEvent:
-    fields = {"alert_id": name, "kind": kind, "rule_id": "duty_continuous_4h", "vehicle_id": "v1", "enterprise_id": "e1",
-              "at_s": AT_S + after_s, "severity": severity, "value": 1.0}
-    return AlertEvent(**{**fields, **changes})
+from tests.lib.alerts import AT, event, id_of
 
 
 def step(kind: str, code: str = "", name: str = "a1", note: str = "") -> AlertStep:
-    return AlertStep(alert_id=name, kind=kind, by="周敏", code=code, note=note)
+    return AlertStep(alert_id=id_of(name), kind=kind, by="周敏", code=code, note=note)
 
 
 @pytest.fixture
@@ -40,7 +32,7 @@ def book(settings):
 
 
 def test_an_alert_lives_from_raised_to_handled(book, settings):
-    assert book.get("a1").status == "raised"
+    assert book.get(id_of("a1")).status == "raised"
     assert book.step(step("acknowledge"), at=AT).status == "acknowledged"
     alert = book.step(step("handle", "violation_confirmed"), at=AT)
     assert (alert.status, alert.is_violation) == ("handled", True)
@@ -49,7 +41,7 @@ def test_an_alert_lives_from_raised_to_handled(book, settings):
 
 
 def test_a_raised_alert_is_no_violation(book):
-    assert not book.get("a1").is_violation
+    assert not book.get(id_of("a1")).is_violation
     assert not book.step(step("handle", "driver_warned"), at=AT).is_violation
 
 
@@ -61,8 +53,8 @@ def test_a_dismissed_alert_is_never_a_violation(book, before):
     assert not alert.is_violation
     # Whatever the machine says afterwards.
     book.record([event(kind="worsened", after_s=60, severity="red")], at=AT)
-    assert book.get("a1").status == "dismissed"
-    assert not book.get("a1").is_violation
+    assert book.get(id_of("a1")).status == "dismissed"
+    assert not book.get(id_of("a1")).is_violation
     with pytest.raises(Conflict):
         book.step(step("handle", "violation_confirmed"), at=AT)
 
@@ -74,26 +66,26 @@ def test_a_dismissed_alert_is_never_a_violation(book, before):
 def test_codes_and_notes_are_checked(book, wrong):
     with pytest.raises(InvalidRequest):
         book.step(wrong, at=AT)
-    assert book.get("a1").status == "raised"
+    assert book.get(id_of("a1")).status == "raised"
 
 
 def test_nobody_acknowledges_and_it_is_escalated_once(book):
     assert book.escalate(AT + timedelta(seconds=3_599)) == []
-    assert [alert.alert_id for alert in book.escalate(AT + timedelta(seconds=3_600))] == ["a1"]
-    assert book.get("a1").status == "escalated"
+    assert [alert.alert_id for alert in book.escalate(AT + timedelta(seconds=3_600))] == [id_of("a1")]
+    assert book.get(id_of("a1")).status == "escalated"
     assert book.escalate(AT + timedelta(days=1)) == []
     assert book.step(step("acknowledge"), at=AT).status == "acknowledged"
 
 
 def test_what_ended_by_itself_is_let_go_unless_it_had_been_red(book):
     book.record([event(kind="cleared", after_s=10), event("a2", severity="red"), event("a2", "cleared", 10, "red")], at=AT)
-    assert [alert.alert_id for alert in book.escalate(AT + timedelta(days=1))] == ["a2"]
+    assert [alert.alert_id for alert in book.escalate(AT + timedelta(days=1))] == [id_of("a2")]
 
 
 def test_what_got_worse_waits_again(book):
     book.step(step("acknowledge"), at=AT)
     book.record([event(kind="worsened", after_s=7_200, severity="red")], at=AT)
-    alert = book.get("a1")
+    alert = book.get(id_of("a1"))
     assert (alert.status, alert.severity, alert.worst) == ("raised", "red", "red")
     assert alert.escalates_at() == AT + timedelta(seconds=7_200 + 300)
 
@@ -104,7 +96,7 @@ def test_a_replay_writes_nothing_twice(book, settings):
     assert book.record(again, at=AT) == 0
     with AlertBook.open(settings) as other:
         assert other.record(again, at=AT) == 0
-        assert other.get("a1") == book.get("a1")
+        assert other.get(id_of("a1")) == book.get(id_of("a1"))
 
 
 def test_two_books_see_each_other(book, settings):
@@ -117,7 +109,7 @@ def test_two_books_see_each_other(book, settings):
 
 
 def test_somebody_elses_alert_looks_like_none(book):
-    for ask in (lambda: book.get("a1", lambda alert: alert.enterprise_id == "e2"), lambda: book.get("none")):
+    for ask in (lambda: book.get(id_of("a1"), lambda alert: alert.enterprise_id == "enterprise-2"), lambda: book.get("none")):
         with pytest.raises(NotFound, match="no alert with this id"):
             ask()
 
