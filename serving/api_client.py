@@ -224,6 +224,119 @@ class Api(Transport):
         """
         return self.call("GET", f"/v1/batches/{batch_id}")
 
+    def list_alerts(
+        self, *, status: str | None = None, severity: str | None = None, rule: str | None = None, vehicle: str | None
+        = None, enterprise: str | None = None, open: bool | None = None, limit: int | None = None, offset: int | None
+        = None, scenario: str | None = None
+    ) -> dict[str, Any]:
+        """Alerts, the newest first.
+
+        `GET /v1/vehicle_supervision/alerts`.
+        """
+        return self.call(
+            "GET",
+            "/v1/vehicle_supervision/alerts",
+            query={"status": status, "severity": severity, "rule": rule, "vehicle": vehicle, "enterprise": enterprise, "open": open, "limit": limit, "offset": offset},
+            headers={"X-Scenario": scenario},
+        )
+
+    def get_alert(self, alert_id: str, *, scenario: str | None = None) -> dict[str, Any]:
+        """An alert and everything that happened to it.
+
+        `GET /v1/vehicle_supervision/alerts/{alert_id}`.
+        """
+        return self.call("GET", f"/v1/vehicle_supervision/alerts/{alert_id}", headers={"X-Scenario": scenario})
+
+    def rank_vehicles(self, *, limit: int | None = None, scenario: str | None = None) -> dict[str, Any]:
+        """Vehicles by their supervision score, most points first.
+
+        `GET /v1/vehicle_supervision/vehicles`.
+        """
+        return self.call(
+            "GET",
+            "/v1/vehicle_supervision/vehicles",
+            query={"limit": limit},
+            headers={"X-Scenario": scenario},
+        )
+
+    def acknowledge_alert(
+        self, alert_id: str, body: Mapping[str, Any], *, scenario: str | None = None
+    ) -> dict[str, Any]:
+        """Somebody has taken notice of an alert.
+
+        `POST /v1/vehicle_supervision/alerts/{alert_id}/acknowledge`.
+        """
+        return self.call(
+            "POST",
+            f"/v1/vehicle_supervision/alerts/{alert_id}/acknowledge",
+            body=dict(body),
+            headers={"X-Scenario": scenario},
+        )
+
+    def handle_alert(self, alert_id: str, body: Mapping[str, Any], *, scenario: str | None = None) -> dict[str, Any]:
+        """What was done about an alert.
+
+        `POST /v1/vehicle_supervision/alerts/{alert_id}/handle`.
+        """
+        return self.call(
+            "POST",
+            f"/v1/vehicle_supervision/alerts/{alert_id}/handle",
+            body=dict(body),
+            headers={"X-Scenario": scenario},
+        )
+
+    def dismiss_alert(self, alert_id: str, body: Mapping[str, Any], *, scenario: str | None = None) -> dict[str, Any]:
+        """An alert was none; it is never counted as a violation.
+
+        `POST /v1/vehicle_supervision/alerts/{alert_id}/dismiss`.
+        """
+        return self.call(
+            "POST",
+            f"/v1/vehicle_supervision/alerts/{alert_id}/dismiss",
+            body=dict(body),
+            headers={"X-Scenario": scenario},
+        )
+
+    def escalate_alert(
+        self, alert_id: str, body: Mapping[str, Any], *, scenario: str | None = None
+    ) -> dict[str, Any]:
+        """An alert goes to whoever stands above.
+
+        `POST /v1/vehicle_supervision/alerts/{alert_id}/escalate`.
+        """
+        return self.call(
+            "POST",
+            f"/v1/vehicle_supervision/alerts/{alert_id}/escalate",
+            body=dict(body),
+            headers={"X-Scenario": scenario},
+        )
+
+    def list_webhooks(self, *, scenario: str | None = None) -> dict[str, Any]:
+        """Webhooks of the consumer.
+
+        `GET /v1/vehicle_supervision/webhooks`.
+        """
+        return self.call("GET", "/v1/vehicle_supervision/webhooks", headers={"X-Scenario": scenario})
+
+    def subscribe_webhook(self, body: Mapping[str, Any], *, scenario: str | None = None) -> dict[str, Any]:
+        """Send alerts to an https address from now on.
+
+        `POST /v1/vehicle_supervision/webhooks`.
+        """
+        return self.call(
+            "POST",
+            "/v1/vehicle_supervision/webhooks",
+            body=dict(body),
+            headers={"X-Scenario": scenario},
+        )
+
+    def unsubscribe_webhook(self, webhook_id: str, *, scenario: str | None = None) -> dict[str, Any]:
+        """Send no more.
+
+        `DELETE /v1/vehicle_supervision/webhooks/{webhook_id}`.
+        """
+        return self.call("DELETE", f"/v1/vehicle_supervision/webhooks/{webhook_id}", headers={"X-Scenario": scenario})
+
     def oip_server(self) -> dict[str, Any]:
         """What serves.
 
