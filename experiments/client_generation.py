@@ -90,7 +90,8 @@ def _wrapped_call(
         yield f"        return self.call({call})"
         return
     yield "        return self.call("
-    yield from (f"            {argument}," for argument in arguments)
+    for argument in arguments:
+        yield from textwrap.wrap(f"{argument},", WIDTH, initial_indent=" " * 12, subsequent_indent=" " * 16)
     yield "        )"
 
 

@@ -226,8 +226,8 @@ class Api(Transport):
 
     def list_alerts(
         self, *, status: str | None = None, severity: str | None = None, rule: str | None = None, vehicle: str | None
-        = None, enterprise: str | None = None, open: bool | None = None, limit: int | None = None, offset: int | None
-        = None, scenario: str | None = None
+        = None, enterprise: str | None = None, only_open: bool | None = None, limit: int | None = None, offset: int |
+        None = None, scenario: str | None = None
     ) -> dict[str, Any]:
         """Alerts, the newest first.
 
@@ -236,7 +236,8 @@ class Api(Transport):
         return self.call(
             "GET",
             "/v1/vehicle_supervision/alerts",
-            query={"status": status, "severity": severity, "rule": rule, "vehicle": vehicle, "enterprise": enterprise, "open": open, "limit": limit, "offset": offset},
+            query={"status": status, "severity": severity, "rule": rule, "vehicle": vehicle, "enterprise": enterprise,
+                "only_open": only_open, "limit": limit, "offset": offset},
             headers={"X-Scenario": scenario},
         )
 

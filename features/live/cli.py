@@ -29,16 +29,22 @@ def live() -> None:
     help="Port of the JT/T 809 platform link; 0 opens none.",
 )
 @click.option("--replay", is_flag=True, help="Live in the time of the messages (simulated days of the past only).")
+@click.option("--supervise/--no-supervise", default=True, show_default=True, help="Raise alerts into the book of alerts.")
 @click.option("--checkpoint-s", type=click.FloatRange(1), default=120.0, show_default=True, help="From one checkpoint to the next.")
-def serve(host: str, port: int, jt809_port: int, replay: bool, checkpoint_s: float) -> None:
+def serve(host: str, port: int, jt809_port: int, replay: bool, supervise: bool, checkpoint_s: float) -> None:
     """Receive positions and keep the state of every vehicle; asks for ROADRISK_PUSH_KEY."""
     import uvicorn
 
     from features.live.engine import EngineTimes
     from features.live.service import open_service
+    from features.supervision.live_watch import watch_live
     from registry.settings import Settings
 
-    service = open_service(Settings(), replay=replay, times=EngineTimes(checkpoint_s=checkpoint_s))
+    settings = Settings()
+    service = open_service(settings, replay=replay, times=EngineTimes(checkpoint_s=checkpoint_s))
+    watch = watch_live(service, settings) if supervise else None
+    if watch is not None:
+        watch.start()
     app = service.app(jt809=(host, jt809_port) if jt809_port else None)
     also = f" and for JT/T 809 on port {jt809_port}" if jt809_port else ""
     click.echo(f"listening on http://{host}:{port}{also}", err=True)
@@ -46,6 +52,8 @@ def serve(host: str, port: int, jt809_port: int, replay: bool, checkpoint_s: flo
         app, host=host, port=port, access_log=False, log_level="error", server_header=False, limit_concurrency=256,
         timeout_keep_alive=30, timeout_graceful_shutdown=10, h11_max_incomplete_event_size=16_384,
     )
+    if watch is not None:
+        watch.stop()
 
 
 @live.command()

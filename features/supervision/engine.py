@@ -7,7 +7,7 @@ together; what happens in the course of one look is a handful of array operation
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from registry.supervision.events import AlertEvent, EventKind
 from registry.supervision.rule_table import ALERT_RULES
-from registry.supervision.rules import AlertRule, Trade
+from registry.supervision.rules import AlertRule, Severity, Trade
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -133,6 +133,18 @@ class AlertBoard:
                 severity=rule.levels[max(was, now) - 1 if not now else now - 1].severity,
                 value=None if np.isnan(value[slot]) else round(float(value[slot]), 3), lapsed=bool(lapsed[slot]),
             )
+
+    def resume(self, going_on: Iterable[tuple[str, str, Severity, int]]) -> None:
+        """Take up alerts that go on: rule, vehicle, severity, and the instant they were raised; unknown ones are left out."""
+        places = {rule.rule_id: (rule, lane) for rule, lane in zip(self.rules, self._lanes, strict=True)}
+        slots = {vehicle: slot for slot, vehicle in enumerate(self.vehicle_id)}
+        for rule_id, vehicle, severity, raised_s in going_on:
+            rule, lane = places.get(rule_id, (None, None))
+            slot = slots.get(vehicle)
+            if rule is None or lane is None or slot is None:
+                continue
+            top = next((k for k, level in enumerate(rule.levels, start=1) if level.severity == severity), 0)
+            lane.on[slot, :top], lane.level[slot], lane.raised_s[slot] = True, top, raised_s
 
     def snapshot(self) -> dict[str, Any]:
         """Return all that the board holds as arrays by name, for a checkpoint."""

@@ -26,6 +26,8 @@ OFF_ROUTE_BIT: Final = 1 << 23
 NIGHT_H: Final = (22, 6)
 NIGHT_SHARE: Final = 0.8
 """Share of the limit by day that a coach may drive by night. [F2]"""
+STANDS_S: Final = 300
+"""Who has stood for so long does not drive towards a limit; shorter stops are traffic. [A]"""
 ROAD_NAMES: Final = ("urban", "ordinary", "expressway")
 STANDS: Final = -100.0
 """Percent above a limit of who does not drive there."""
@@ -92,7 +94,8 @@ def _duty(
             found["small_hours_s"] = np.where(fresh, spent, np.nan)
         else:
             # Who stands comes no nearer to a limit, and who rests is no longer beyond one, whatever is still counted.
-            quiet = (now["resting"] == 1) | ((now["state"] == STOP) & (entry["used_s"] < rule.limit_s))
+            stands = (now["state"] == STOP) & (now["at_s"] - now["state_since_s"] >= STANDS_S)
+            quiet = (now["resting"] == 1) | (stands & (entry["used_s"] < rule.limit_s))
             found[f"over_{rule.rule_id}_s"] = np.where(fresh, np.where(quiet, 0, entry["used_s"]) - rule.limit_s, np.nan)
     return found
 

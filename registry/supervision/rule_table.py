@@ -33,7 +33,7 @@ def _duty(rule: DutyRule) -> AlertRule:
     return AlertRule(
         rule_id=f"duty_{rule.rule_id}", zh=rule.zh, en=rule.en, alert_class="duty", signal=f"over_{rule.rule_id}_s", unit="s",
         levels=(
-            Level(severity="yellow", on=-YELLOW_BEFORE_S, off=-YELLOW_BEFORE_S - 600.0, off_for_s=300),
+            Level(severity="yellow", on=-YELLOW_BEFORE_S, off=-YELLOW_BEFORE_S - 600.0),
             Level(severity="red", on=0.0, off=-600.0, evidence=rule.evidence),
         ),
         trades=trades, article=rule.article, note=rule.note,

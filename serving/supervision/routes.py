@@ -65,7 +65,7 @@ def _add_reading(router: APIRouter, desk: AlertDesk, door: Door) -> None:
         request: Request, scenario: ScenarioHeader = None, status: Annotated[Status | None, Query()] = None,
         severity: Least = "yellow",
         rule: Annotated[str | None, Query(max_length=64)] = None, vehicle: Pseudonym = None, enterprise: Pseudonym = None,
-        only_open: Annotated[bool, Query(alias="open", description="only those whose condition goes on")] = False,
+        only_open: Annotated[bool, Query(description="only those whose condition goes on")] = False,
         limit: Limit = 100, offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
     ) -> Response:
         grant = door.grant(request, PRODUCT, "alerts", scenario)

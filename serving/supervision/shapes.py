@@ -13,7 +13,7 @@ from registry.supervision.events import DismissReason, Outcome
 from registry.supervision.life_cycle import STATUS_WORDS, Alert, Status
 from registry.supervision.ranking import Ranked
 from registry.supervision.rule_table import RULES_BY_ID
-from registry.supervision.rules import CLASS_WORDS, AlertClass, Severity
+from registry.supervision.rules import CLASS_WORDS, AlertClass, AlertRule, Severity
 from registry.supervision.subscriptions import Subscription
 from serving.answer_schema import Closed, Wording
 
@@ -152,19 +152,27 @@ class WebhookRequest(_Body):
 
 def alert_out(alert: Alert) -> dict[str, Any]:
     """Return an alert as `AlertOut`."""
-    rule = RULES_BY_ID[alert.rule_id]
-    level = next(level for level in rule.levels if level.severity == alert.severity)
+    # A ledger outlives its rules: what a rule does not say any more is an assumption of its time.
+    rule = RULES_BY_ID.get(alert.rule_id) or _gone(alert.rule_id)
+    evidence = next((level.evidence for level in rule.levels if level.severity == alert.severity), "A")
     class_zh, class_en = CLASS_WORDS[rule.alert_class]
     return {
         "alert_id": alert.alert_id,
         "rule": {"rule_id": rule.rule_id, "zh": rule.zh, "en": rule.en, "alert_class": rule.alert_class, "class_zh": class_zh,
                  "class_en": class_en, "article": rule.article, "note": rule.note},
         "vehicle": alert.vehicle_id, "enterprise": alert.enterprise_id, "severity": alert.severity, "worst": alert.worst,
-        "evidence": level.evidence, "value": alert.value, "unit": rule.unit, "status": alert.status,
+        "evidence": evidence, "value": alert.value, "unit": rule.unit, "status": alert.status,
         "status_zh": STATUS_WORDS[alert.status][0], "open": alert.is_open, "raised_at": instant(alert.raised_at),
         "cleared_at": instant(alert.cleared_at), "escalates_at": instant(alert.escalates_at()), "violation": alert.is_violation,
         "points": alert.points(),
     }
+
+
+def _gone(rule_id: str) -> AlertRule:
+    return AlertRule(
+        rule_id=rule_id, zh=f"已停用的规则 {rule_id}", en=f"rule {rule_id}, which is no longer used", alert_class="terminal",
+        signal="", unit="", levels=(),
+    )
 
 
 def alert_with_life(alert: Alert) -> dict[str, Any]:

@@ -23,6 +23,8 @@ HEAVY = {
 PICKLERS = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
 HELP_BUDGET_S = 0.5
 MAX_LINES = 400
+GENERATED = {"serving/api_client.py"}
+"""One method per operation of the contract; nobody reads it from end to end."""
 
 # Built of character classes, so that this file does not hold what it looks for.
 FORBIDDEN_TEXT = {
@@ -112,7 +114,7 @@ def test_the_search_finds_what_it_looks_for(text: str) -> None:
 
 def test_no_module_is_longer_than_its_limit() -> None:
     lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in MODULES}
-    assert {name: length for name, length in lengths.items() if length > MAX_LINES} == {}
+    assert {name: length for name, length in lengths.items() if length > MAX_LINES and name not in GENERATED} == {}
 
 
 def test_no_module_is_named_for_nothing() -> None:

@@ -103,3 +103,13 @@ def test_every_rule_can_go_on_and_off(rule):
     assert max(e.severity for e in events if e.kind in {"raised", "worsened"}) in {level.severity for level in rule.levels}
     assert rule.zh
     assert rule.en
+
+
+def test_alerts_that_go_on_are_taken_up_and_not_raised_anew():
+    first = board_of()
+    (raised,) = [e for e in run(first, [(0, [2.0, 0.0, 0.0]), (60, [2.0, 0.0, 0.0])]) if e.kind == "raised"]
+    second = board_of()
+    second.resume([("made", "v0", "orange", raised.at_s), ("made", "gone", "red", 0), ("old", "v1", "red", 0)])
+    assert run(second, [(300, [2.0, 0.0, 0.0]), (360, [2.0, 0.0, 0.0])]) == []
+    later = run(second, [(420, [-1.0, 0.0, 0.0]), (480, [-1.0, 0.0, 0.0])])
+    assert [(e.kind, e.alert_id) for e in later if e.kind == "cleared"] == [("cleared", raised.alert_id)]

@@ -68,7 +68,7 @@ def test_a_scenario_that_does_not_cover_positions_shows_no_speeding(home, desk, 
 
 @pytest.mark.parametrize(("query", "expected"), [
     ("severity=red", ["a2"]), ("rule=sleepiness", []), ("vehicle=v1", ["a1"]), ("enterprise=enterprise-2", ["a2"]),
-    ("status=handled", []), ("open=true&limit=1", ["a2"]), ("offset=1", ["a1"]),
+    ("status=handled", []), ("only_open=true&limit=1", ["a2"]), ("offset=1", ["a1"]),
 ])
 def test_filters(ask, query, expected):
     assert ids(ask["authority"].get(f"{ROOT}/alerts?{query}")) == [id_of(name) for name in expected]
@@ -129,7 +129,7 @@ def test_a_line_written_while_the_stream_waits_arrives(home, desk, ask):
     def write():
         # Another process would hold a book of its own.
         with AlertBook.open(home) as other:
-            other.record([event("a3", severity="orange")], at=AT + timedelta(seconds=1))
+            other.record([event("a3", severity="red")], at=AT + timedelta(seconds=1))
 
     writer = threading.Timer(0.4, write)
     writer.start()
