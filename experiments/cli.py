@@ -45,6 +45,16 @@ def calibration_command(folder: Path | None, as_json: bool) -> None:
     emit(result, as_json, render)
 
 
+@experiment.command("supervision")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def supervision_command(as_json: bool) -> None:
+    """Hold the fatigue alarms of supervision against the truth of the simulated province of the home (simulated)."""
+    from experiments.supervision import render, supervision_study
+    from registry.settings import Settings
+
+    emit(supervision_study(Settings()), as_json, render)
+
+
 experiment.add_command(oracle_command)
 for _study in REAL_DATA_COMMANDS:
     experiment.add_command(_study)

@@ -90,8 +90,8 @@ def _duty(
             begin_s = entry["reached_s"]
             # Before the window, time until it if driving goes on; inside, driving in it; nothing for who stands.
             inside = begin_s <= at_s
-            spent = np.where(inside, np.where(drives, entry["used_s"], 0.0), np.where(drives, (at_s - begin_s), -DAY_S))
-            found["small_hours_s"] = np.where(fresh, spent, np.nan)
+            spent = np.where(inside, entry["used_s"], at_s - begin_s)
+            found["small_hours_s"] = np.where(fresh, np.where(drives, spent, -DAY_S), np.nan)
         else:
             # Who stands comes no nearer to a limit, and who rests is no longer beyond one, whatever is still counted.
             stands = (now["state"] == STOP) & (now["at_s"] - now["state_since_s"] >= STANDS_S)
