@@ -107,8 +107,11 @@ class SqliteRows:
             return dict(connection.execute(sql))
 
     def write(self, view: str, keys: Sequence[bytes], rows: Sequence[bytes]) -> None:
-        """Write rows where no later ones lie."""
-        with self._changing() as connection:
+        """Write rows where no later ones lie.
+
+        Outside a load, as of a stream that pushes every second, the file takes them over when some megabytes have gathered.
+        """
+        with self._changing(gathers=True) as connection:
             connection.executemany(_UPSERT.format(table=self._table(view)), zip(keys, rows, strict=True))
 
     def begin(self) -> None:
@@ -189,8 +192,11 @@ class SqliteRows:
         return file, connection
 
     @contextmanager
-    def _changing(self, *, ends: bool = False) -> Iterator[sqlite3.Connection]:
-        """Lend the connection that writes; outside a load, or where it `ends`, what was done is durable afterwards."""
+    def _changing(self, *, ends: bool = False, gathers: bool = False) -> Iterator[sqlite3.Connection]:
+        """Lend the connection that writes; outside a load, or where it `ends`, what was done is durable afterwards.
+
+        What `gathers` is seen by readers as soon, and outlives the process; a loss of power may take the last of it.
+        """
         with self._writing, _told():
             connection = self._connected()
             inside = connection.in_transaction
@@ -204,8 +210,9 @@ class SqliteRows:
                 raise
             if ends or not inside:
                 connection.execute("COMMIT")
-                # So that the file alone is the store again, for whoever copies it.
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                if ends or not gathers:
+                    # So that the file alone is the store again, for whoever copies it.
+                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _connected(self) -> sqlite3.Connection:
         if self._writer is None:
