@@ -59,7 +59,8 @@ def build_dossier(
     folder.mkdir(parents=True, exist_ok=True)
     warehouse, made = Warehouse(settings.warehouse_dir), []
     with engine(settings) as db:
-        db.execute("SET TimeZone = 'UTC'")
+        # DuckDB draws its own bar into the output of whoever calls.
+        db.execute("SET enable_progress_bar = false")
         for resource in _READ:
             _known(db, warehouse, resource, as_of)
         db.execute(_HOLDERS)

@@ -35,7 +35,7 @@ AS_OF, POINTS, TIER, ANSWER, COVERAGE, CLAMP, CONTRIBUTIONS = (
     "as_of", "points", "tier", "answer", "coverage", "clamp", "contributions",
 )
 GROUP_PREFIX: Final = "group_"
-ROW_GROUP: Final = 2048
+ROW_GROUP: Final = 512
 """Rows of one part of a file: one entity is found by reading one part."""
 
 

@@ -119,9 +119,13 @@ class PanelMonth:
     path: Path
 
     @cached_property
+    def _metadata(self) -> pq.FileMetaData:
+        return pq.read_metadata(self.path)
+
+    @cached_property
     def _parts(self) -> list[tuple[str, str]]:
         """First and last entity of each part of the file."""
-        metadata = pq.read_metadata(self.path)
+        metadata = self._metadata
         column = metadata.schema.names.index(f"{product_named(self.manifest.product).entity}_id")
         told = [metadata.row_group(part).column(column).statistics for part in range(metadata.num_row_groups)]
         return [(one.min, one.max) for one in told]
@@ -131,7 +135,7 @@ class PanelMonth:
         part = next((place for place, (first, last) in enumerate(self._parts) if first <= entity_id <= last), None)
         if part is None:
             return None
-        rows = pq.ParquetFile(self.path, memory_map=True).read_row_group(part)
+        rows = pq.ParquetFile(self.path, metadata=self._metadata, memory_map=True).read_row_group(part, use_threads=False)
         place = pc.index(rows[f"{product_named(self.manifest.product).entity}_id"], entity_id).as_py()
         found: dict[str, Any] | None = rows.slice(place, 1).to_pylist()[0] if place >= 0 else None
         return found
