@@ -17,6 +17,7 @@ from serving.monitoring.store import read_report
 
 if TYPE_CHECKING:
     from registry.access.roles import Role
+    from registry.settings import Settings
     from serving.console.parts import Console
 
 TIER_ORDER: Final = ("blue", "yellow", "orange", "red", "grey")
@@ -50,6 +51,13 @@ def monitoring_router(console: Console) -> APIRouter:
 def may_monitor(role: Role) -> bool:
     """Return whether a role sees how models do: whoever may have exact explanations."""
     return "exact" in ROLES[role].details
+
+
+def alert_counts(settings: Settings) -> dict[str, int] | None:
+    """Return over all products how many measures call for action and for a look; None where nothing has been monitored yet."""
+    reports = [one for name in PRODUCTS if (one := read_report(settings, name)) is not None]
+    states = [alert["state"] for one in reports for alert in one["alerts"]]
+    return {state: states.count(state) for state in ("act", "watch")} if reports else None
 
 
 def segment_words(name: str, language: str) -> str:

@@ -13,6 +13,7 @@ from serving.console.decision_counts import DecisionCounts, largest
 from serving.console.freshness import freshness
 from serving.console.model_history import instant_of, live_versions, promotions
 from serving.console.model_view import card_name, versions_of
+from serving.console.monitoring_routes import alert_counts, may_monitor
 from serving.console.pages import page
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def overview_router(console: Console) -> APIRouter:
             min_cell=console.door.gate.book.rules.min_cell, live=sorted(console.desk.live.current.live.items()), products=PRODUCTS,
             objections=len(open_requests(console.desk.decisions)) if all_seen else None,
             level=_level(console) if all_seen else None,
+            alerts=alert_counts(console.settings) if may_monitor(console.door.caller(request).role) else None,
         )
 
     @router.get("/console/models")

@@ -99,6 +99,8 @@ def test_pages_draw_the_report_and_say_what_to_do_without_one(found: dict, tmp_p
     text = visitor.get(f"/console/monitoring?product={PRODUCT}").text
     assert text.count('class="pill pill-') >= len(found["alerts"])
     assert "<circle" in text
+    acts = [one["state"] for one in found["alerts"]].count("act")
+    assert f"<strong>{acts}</strong>" in visitor.get("/console/overview").text
     fair = visitor.get(f"/console/fairness?product={PRODUCT}")
     assert fair.status_code == 200
     assert fair.text.count('aria-labelledby="d-') >= 3
