@@ -375,13 +375,13 @@ def test_local_access_is_made_once_and_made_good(tmp_path: Path) -> None:
     first = init_local(settings, now=NOW, products=["french_mtpl"])
     assert first.key_made
     assert stat.S_IMODE(first.key_file.stat().st_mode) == 0o600
-    assert len(first.in_force) == len(PRODUCTS) + 1
+    assert len(first.in_force) == len(PRODUCTS) + 2
     again = init_local(settings, now=NOW + SECOND, products=["french_mtpl"])
     assert (again.key_made, again.opened, again.key_id) == (False, (), first.key_id)
 
     book = AccessBook.open(settings)
     who = book.authenticate(local_token(settings), NOW)
-    for product in (*PRODUCTS, "french_mtpl"):
+    for product in (*PRODUCTS, "vehicle_supervision", "french_mtpl"):
         found = book.authorise(who, product=product, action="replay", now=NOW)
         assert (found.detail, found.resources, found.rate_per_s, found.charge) == ("exact", None, None, "public")
 
