@@ -20,8 +20,12 @@ from registry.settings import Settings
 from tests.lib.browser import ARGUMENTS, NARROW, WIDE
 from tests.lib.processes import ROOT, command_line, environment_of, free_port, running
 
-PAGES = ("search", "overview", "models", "governance")
+PAGES = (
+    "search", "overview", "models", "monitoring", "fairness", "governance", "governance/catalogue", "governance/scenarios",
+    "governance/corrections", "governance/usage", "governance/ledgers", "disclosure",
+)
 DEEP = ("", "/what-if")
+DECISION_DEPTH = 2
 
 
 def main(target: Path) -> None:
@@ -42,14 +46,15 @@ def main(target: Path) -> None:
                 _login(page, url, settings, language)
                 for name, path in paths.items():
                     page.goto(f"{url}/console{path}")
-                    page.screenshot(path=target / f"{name}.{width}.{language}.png", full_page=True)
-                    print(f"{name}.{width}.{language}.png")
+                    _taken(page, target / f"{name}.{width}.{language}.png")
+                    if path.count("/") == DECISION_DEPTH and path.startswith("/decisions/"):
+                        _portraits(page, target, name, f"{width}.{language}.png")
         browser.close()
 
 
 def _paths(settings: Settings, url: str) -> Iterator[tuple[str, str]]:
     """Yield the name of each page and its path: those without an entity, then a decision of each product, then each live model."""
-    yield from ((name, f"/{name}") for name in PAGES)
+    yield from ((name.replace("/", "-"), f"/{name}") for name in PAGES)
     examples = json.loads((settings.home / "examples.json").read_text(encoding="utf-8"))
     headers = {"Authorization": f"Bearer {local_token(settings)}"}
     with httpx.Client(base_url=url, headers=headers, timeout=60, trust_env=False) as client:
@@ -63,6 +68,19 @@ def _paths(settings: Settings, url: str) -> Iterator[tuple[str, str]]:
                     yield name, f"/decisions/{answer.json()['score_id']}{ending}"
     for model in live(settings).values():
         yield f"model-{model.product}", f"/models/{model.product}-{model.digest[:16]}"
+
+
+def _taken(page: Page, path: Path) -> None:
+    page.screenshot(path=path, full_page=True)
+    print(path.name)
+
+
+def _portraits(page: Page, target: Path, name: str, ending: str) -> None:
+    """Take the portraits that a decision's page leads to; their addresses hold for one session."""
+    found = page.locator("a[href*='/console/subjects/']")
+    for index, href in enumerate(dict.fromkeys(str(found.nth(k).get_attribute("href")) for k in range(found.count()))):
+        page.goto(page.url.split("/console/")[0] + href)
+        _taken(page, target / f"{name.removesuffix('-decision')}-portrait-{index + 1}.{ending}")
 
 
 def _login(page: Page, url: str, settings: Settings, language: str) -> None:
