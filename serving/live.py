@@ -14,6 +14,7 @@ import numpy as np
 from registry.bundle import Manifest, ScoreBundle, parse_bundle, read_files
 from registry.errors import ConfigurationError, IntegrityError, NotFound, ServiceUnavailable
 from registry.products import PRODUCTS
+from registry.recourse import thresholds
 from registry.scorer import Scorer, load_scorer
 from registry.settings import Settings
 from registry.signing import verify_files
@@ -38,9 +39,10 @@ class LiveScorer:
         return self.scorer.manifest
 
     def warm(self) -> None:
-        """Score a golden row, so that no caller waits for lazy work."""
+        """Score a golden row and read what steps to a lower tier are sought among, so that no caller waits for lazy work."""
         row = [np.nan if value is None else value for value in self.scorer.bundle.golden.rows[0]]
         self.scorer.explain(np.array([row]))
+        thresholds(self.scorer)
 
     @property
     def is_portfolio(self) -> bool:
