@@ -11,6 +11,7 @@ from registry.access.duties import Recorded, due, unanswered
 from registry.access.duty_book import recorded
 from registry.entities import ENTERPRISE
 from registry.errors import IntegrityError, NotFound
+from registry.evidence import evidence_of
 from registry.feature_spec import GROUPS
 from registry.products import PRODUCTS
 from registry.resources import RESOURCES
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
     from serving.console.parts import Console
 
 CLAMP: Final = "coefficient_clamp"
+JUDGEMENT: Final = "judgement"
+CONDUCT: Final = (
+    "calibrated", "stable", "balanced_segments", "no_proxy", "robust", "loses_to_none", "beats_formulas", "beats_glass_boxes",
+)
+"""Questions of the evaluation that have words on the page."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +69,8 @@ class DecisionView:
         Enterprise pseudonym -> name; empty unless the visitor sees every decision.
     looks, contests
         Who looked at it, and what was asked about it.
+    conduct
+        Verdicts of the evaluation of the version that scored; None where it was not evaluated.
     """
 
     decision: Decision
@@ -80,6 +88,7 @@ class DecisionView:
     names: Mapping[str, str]
     looks: list[Look] | None
     contests: list[Contest]
+    conduct: list[Mapping[str, Any]] | None
 
     @property
     def inputs(self) -> list[tuple[Mapping[str, str], list[Mapping[str, Any]]]]:
@@ -120,8 +129,14 @@ def decision_view(console: Console, request: Request, decision: Decision, grant:
         check=check_of(whole, decision, explanation) if whole and explanation else None, price=price_of(answer),
         scenario=_scenario(console, decision) if all_seen or decision.consumer == caller.consumer else None,
         names=_names(console, decision) if all_seen else {}, looks=console.past.looks(decision.score_id) if all_seen else None,
-        contests=contests(console, decision),
+        contests=contests(console, decision), conduct=conduct_of(console, decision),
     )
+
+
+def conduct_of(console: Console, decision: Decision) -> list[Mapping[str, Any]] | None:
+    """Return what the evaluation says about the fairness and stability of a decision's model; None where there is none."""
+    judged = evidence_of(console.settings, decision.product, decision.digest, JUDGEMENT)
+    return None if judged is None else [one for one in judged.get("verdicts") or [] if one.get("name") in CONDUCT]
 
 
 def check_of(whole: Mapping[str, Any], decision: Decision, explanation: Mapping[str, Any]) -> dict[str, float]:

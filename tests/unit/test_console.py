@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import pytest
 
 from registry.access.changes import Writer
+from registry.evidence import write_evidence
 from tests.lib.access import APPLICANT
 from tests.lib.client import AppClient
 from tests.lib.consoles import Installed, name_enterprise, tiny_console
@@ -308,6 +309,22 @@ def test_the_page_of_a_decision_shows_what_the_interface_answers(installed, regu
         assert reason["code"] in text
     kinds = [look.what for look in installed.desk.decisions.looks(score_id) if look.who == "regulator-a"]
     assert kinds == ["answer", "explanation"]
+
+
+def test_the_page_of_a_decision_says_how_its_model_was_judged(installed, regulator):
+    score_id = scored(installed)
+    digest = installed.desk.decisions.get(score_id).digest
+    visitor = installed.visitor(regulator)
+    assert "roadrisk evaluate enterprise_risk" in visitor.get(f"/console/decisions/{score_id}").text
+    write_evidence(installed.settings, "enterprise_risk", digest, "judgement", {"verdicts": [
+        {"name": "no_proxy", "passed": False, "reason": HOSTILE}, {"name": "stable", "passed": None, "reason": "-"},
+        {"name": "a_question_of_tomorrow", "passed": True, "reason": "-"},
+    ]})
+    text = visitor.get(f"/console/decisions/{score_id}").text
+    section = text[text.index('id="conduct"'):text.index('id="replay"')]
+    assert HOSTILE not in section
+    rows = [re.sub(r"<[^>]+>", " ", row).split() for row in section.split("<tr>")[2:]]
+    assert [row[:2] for row in rows] == [["评分不是敏感属性的代理", "否"], ["稳定", "未检查"]]
 
 
 def test_the_factor_table_of_a_price_adds_up_on_the_page(installed, regulator):
