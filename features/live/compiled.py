@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import numba
 import numpy as np
 
 from features.segments import DAY_S, HOUR_S, LOCAL_OFFSET_S
+from registry.compiling import kept
 
 _OPTIONS: Final[dict[str, Any]] = {"nogil": True, "error_model": "numpy"}
-kernel = numba.njit(cache=True, **_OPTIONS)
-"""What Python calls; machine code is kept beside the source, see `registry.treeshap.kernel` on whom that trusts."""
 jit = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)
 """What kernels call."""
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Return what Python calls; its machine code is kept where it may be."""
+    return kept(function, **_OPTIONS)
 
 
 @jit

@@ -22,6 +22,8 @@ Way = tuple[int, bool]
 """A road by its number, and whether it is driven with its stakes."""
 
 RESOURCES: Final = ("highway_rest_stop", "parking_area", "service_area")
+HERE_KM: Final = 0.1
+"""A place that lies no farther behind is still reached: that much a position and its stake are uncertain. [A]"""
 OPEN: Final = "1"
 """设施状态 of a facility that is open."""
 SPACES: Final[dict[Trade, str]] = {
@@ -149,8 +151,8 @@ class RestPlaces:
         length = self._map.roads[road].length_km
         gone = km if upwards else length - km
         for at, place in self._along[trade][road, upwards]:
-            if at >= gone:
-                return RestAhead(place, at - gone, True)
+            if at >= gone - HERE_KM:
+                return RestAhead(place, max(at - gone, 0.0), True)
         way = self._beyond(self._reach[trade], (road, upwards))
         return None if way is None else RestAhead(way[1], length - gone + way[0], True)
 

@@ -20,7 +20,7 @@ from typing import Any, Final
 import numba
 import numpy as np
 
-from registry.treeshap.compiling import OPTIONS, compiled
+from registry.compiling import OPTIONS, compiled
 from registry.treeshap.lanes import add, divide, load, multiply, splat, store, subtract, totals
 
 _U = np.uintp

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numba
 import numpy as np
 
-from registry.treeshap.compiling import compiled
+from registry.compiling import compiled
 
 
 def _fill_tables(  # type: ignore[no-untyped-def]  # noqa: C901 - a call between loops would cost more than the work in them

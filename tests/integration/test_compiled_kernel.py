@@ -83,6 +83,17 @@ def test_damaged_machine_code_is_compiled_again(cache: Path, tmp_path: Path, kin
     assert said(started(damaged)) == (expected, 1)
 
 
+def test_machine_code_older_than_a_source_beside_the_kernel_is_made_again(cache: Path, tmp_path: Path) -> None:
+    expected = said(started(cache))[0]
+    shutil.copytree(ROOT / "registry", tmp_path / "registry", ignore=shutil.ignore_patterns("__pycache__"))
+    kept = tmp_path / "kept"
+    assert said(started(kept, tmp_path)) == (expected, 0)
+    assert said(started(kept, tmp_path)) == (expected, 1)
+    (tmp_path / "registry/treeshap/lanes.py").touch()  # not the file of the kernel, but compiled into it
+    assert said(started(kept, tmp_path)) == (expected, 0)
+    assert said(started(kept, tmp_path)) == (expected, 1)
+
+
 def test_where_no_folder_can_be_written_it_is_compiled_in_the_process(cache: Path, tmp_path: Path) -> None:
     expected = said(started(cache))[0]
     shutil.copytree(ROOT / "registry", tmp_path / "registry", ignore=shutil.ignore_patterns("__pycache__"))
