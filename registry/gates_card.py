@@ -98,10 +98,22 @@ def discriminates(candidate: Candidate) -> Finding:
 
 
 def calibrated(candidate: Candidate) -> Finding:
-    """Require that predicted over observed out of time may lie in its band, and that the calibration error is small."""
-    parts = _components(candidate.card)
-    found = [_calibrated(candidate, name, folds.get("test") or {}) for name, folds in parts.items()]
+    """Require that predicted over observed out of time may lie in its band, and that the calibration error is small.
+
+    What stands beside the score, such as a further insurance line, may have too few events to be judged: that is said, and does
+    not hold the score back.
+    """
+    parts, beside = _components(candidate.card), _beside(candidate)
+    found = []
+    for name, folds in parts.items():
+        finding = _calibrated(candidate, name, folds.get("test") or {})
+        found.append(passes(finding.reason) if finding.said == "not evaluated" and name in beside else finding)
     return all_of(found) if found else not_evaluated(f"the card has no evaluation; {EVALUATE}")
+
+
+def _beside(candidate: Candidate) -> frozenset[str]:
+    components = candidate.scorer.manifest.components if candidate.scorer else ()
+    return frozenset(component.name for component in components if component.weight == 0.0)
 
 
 def explains_fast_enough(candidate: Candidate) -> Finding:

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-import httpx
 from playwright.sync_api import Page, sync_playwright
 
 from registry.access.local import local_token
-from registry.products import PRODUCTS
-from registry.promotion import live
 from registry.settings import Settings
 from tests.lib.browser import ARGUMENTS, NARROW, WIDE
+from tests.lib.console_pages import console_paths
 from tests.lib.processes import ROOT, command_line, environment_of, free_port, running
 
-PAGES = (
-    "search", "overview", "models", "monitoring", "fairness", "governance", "governance/catalogue", "governance/scenarios",
-    "governance/corrections", "governance/usage", "governance/ledgers", "disclosure",
-)
-DEEP = ("", "/what-if")
 DECISION_DEPTH = 2
 
 
@@ -39,7 +29,7 @@ def main(target: Path) -> None:
         command_line("serve", "--port", str(port)), environment_of(settings), port, Path(folder) / "log", ROOT
     ) as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
-        paths = dict(_paths(settings, url))
+        paths = dict(console_paths(settings, url))
         for (width, height), language in ((size, language) for size in (WIDE, NARROW) for language in ("zh", "en")):
             with browser.new_context(viewport={"width": width, "height": height}) as context:
                 page = context.new_page()
@@ -50,24 +40,6 @@ def main(target: Path) -> None:
                     if path.count("/") == DECISION_DEPTH and path.startswith("/decisions/"):
                         _portraits(page, target, name, f"{width}.{language}.png")
         browser.close()
-
-
-def _paths(settings: Settings, url: str) -> Iterator[tuple[str, str]]:
-    """Yield the name of each page and its path: those without an entity, then a decision of each product, then each live model."""
-    yield from ((name.replace("/", "-"), f"/{name}") for name in PAGES)
-    examples = json.loads((settings.home / "examples.json").read_text(encoding="utf-8"))
-    headers = {"Authorization": f"Bearer {local_token(settings)}"}
-    with httpx.Client(base_url=url, headers=headers, timeout=60, trust_env=False) as client:
-        for product in PRODUCTS.values():
-            entity: dict[str, Any] = examples[product.entity][0]
-            key = {"uscc": entity["uscc"]} if "uscc" in entity else {"vin": entity["vin"]}
-            answer = client.post(f"/v1/{product.id}/scores", json={"entity": key})
-            if answer.status_code == 200:
-                for ending in DEEP:
-                    name = f"{product.id}{ending.replace('/', '-') or '-decision'}"
-                    yield name, f"/decisions/{answer.json()['score_id']}{ending}"
-    for model in live(settings).values():
-        yield f"model-{model.product}", f"/models/{model.product}-{model.digest[:16]}"
 
 
 def _taken(page: Page, path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from registry.errors import ConfigurationError
 from registry.gate_rules import RULES, UNDECLARED, Floor, GateRules, demonstration, rules_for
-from registry.gates import Candidate, Judged, judge
+from registry.gates import Candidate, Finding, Judged, judge
 from registry.gates_card import (
     calibrated,
     card_is_complete,
@@ -26,6 +26,7 @@ from registry.promotion_gates import PROMOTION_GATES
 from registry.scorer import Scorer
 from registry.settings import Settings
 from tests.lib.bundles import tiny_bundle
+from tests.lib.full_bundles import full_bundle
 from tests.lib.registered import PRODUCT, full_card, full_judgement
 
 BUNDLE = tiny_bundle(PRODUCT)
@@ -85,6 +86,21 @@ def test_an_amount_counts_its_rows_as_events() -> None:
     found = calibrated(candidate(with_figures(n_rows=40, observed=1e6, weight=40.0, ece=1.0)))
     assert found.said == "not evaluated"
     assert_match("40 events", found.reason)
+
+
+def test_a_line_beside_the_score_with_too_few_events_is_told_and_holds_nothing_back() -> None:
+    scorer = Scorer(full_bundle("insurance_pricing"))
+    main, beside = (next(c.name for c in scorer.manifest.components if (c.weight == 0.0) is zero) for zero in (False, True))
+    test = full_card(BUNDLE)["evaluation"]["components"]["events"]["test"]
+
+    def found(few: str, **worse: float) -> Finding:
+        parts = {name: {"test": test | (worse | {"observed": 19.0, "n_rows": 19} if name == few else {})} for name in (main, beside)}
+        judged = Judged(version=2, digest=BUNDLE.digest, card={"evaluation": {"components": parts}}, evidence={})
+        return calibrated(Candidate(product="insurance_pricing", judged=judged, rules=RULE, live=None, scorer=scorer))
+
+    assert found(main).said == "not evaluated"
+    assert found(beside).said == "pass"
+    assert_match(f"{beside}: 19 events, at least 100", found(beside).reason)
 
 
 @pytest.mark.parametrize(("changes", "said", "why"), [
