@@ -22,7 +22,7 @@ from registry.scale import TIERS
 if TYPE_CHECKING:
     from registry.decisions import Decision, DecisionLedger
 
-BUDGET_S: Final = 2.0
+BUDGET_S: Final = 0.12
 _STRETCH: Final = 100
 _PAUSE_S: Final = 0.02
 """Between two stretches in the background, so that requests do not wait."""

@@ -65,9 +65,10 @@ def _opened(client: httpx.Client, paths: dict[str, str]) -> tuple[dict[str, floa
 
 def _timed(client: httpx.Client, path: str) -> tuple[float, str]:
     started = time.perf_counter()
-    answer = client.get(path)
+    answer = client.get(path, follow_redirects=True)
     spent_ms = (time.perf_counter() - started) * 1000.0
     assert answer.status_code == 200, (path, answer.status_code)
+    assert "/login" not in str(answer.url), path
     return spent_ms, answer.text
 
 

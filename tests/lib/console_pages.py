@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -40,12 +41,13 @@ def console_paths(settings: Settings, url: str) -> Iterator[tuple[str, str]]:
         yield f"model-{model.product}", f"/models/{model.product}-{model.digest[:16]}"
 
 
-def logged_in(settings: Settings, url: str) -> httpx.Client:
-    """Return a client with a session of the local key."""
+@contextmanager
+def logged_in(settings: Settings, url: str) -> Iterator[httpx.Client]:
+    """Lend a client with a session of the local key."""
     token = local_token(settings)
     assert token is not None, "run `roadrisk access init-local` first"
-    client = httpx.Client(base_url=url, timeout=60, trust_env=False)
-    found = _TOKEN.search(client.get("/console/login").text)
-    assert found is not None
-    assert client.post("/console/login", data={"form_token": found[1], "key": token}).status_code == 303
-    return client
+    with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
+        found = _TOKEN.search(client.get("/console/login").text)
+        assert found is not None
+        assert client.post("/console/login", data={"form_token": found[1], "key": token}).status_code == 303
+        yield client

@@ -93,8 +93,9 @@ def test_a_line_beside_the_score_with_too_few_events_is_told_and_holds_nothing_b
     main, beside = (next(c.name for c in scorer.manifest.components if (c.weight == 0.0) is zero) for zero in (False, True))
     test = full_card(BUNDLE)["evaluation"]["components"]["events"]["test"]
 
-    def found(few: str, **worse: float) -> Finding:
-        parts = {name: {"test": test | (worse | {"observed": 19.0, "n_rows": 19} if name == few else {})} for name in (main, beside)}
+    def found(few: str) -> Finding:
+        thin = test | {"observed": 19.0, "n_rows": 19}
+        parts = {name: {"test": thin if name == few else test} for name in (main, beside)}
         judged = Judged(version=2, digest=BUNDLE.digest, card={"evaluation": {"components": parts}}, evidence={})
         return calibrated(Candidate(product="insurance_pricing", judged=judged, rules=RULE, live=None, scorer=scorer))
 
