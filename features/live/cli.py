@@ -69,8 +69,8 @@ def replay(day: datetime, days: int, speed: float, vehicles: int, url: str, as_j
     """Send days of the simulated province (simulated data) to a service that runs with --replay."""
     from dataclasses import asdict
 
-    from features.live.replay import day_of_messages
     from features.live.replay import replay as send
+    from features.simulation.day import day_of_messages
     from features.simulation.marker import province_of
     from registry.errors import NotFound
     from registry.output import emit, progress, record
@@ -98,9 +98,9 @@ def verify(ctx: click.Context, day: datetime, days: int, vehicles: int, as_json:
     from features.live.agreement import verified
     from features.live.checkpoint import read_checkpoint
     from features.live.online_push import OnlinePush
-    from features.live.replay import day_of_messages
     from features.live.roster import read_roster
     from features.packed.rows import settled_rows
+    from features.simulation.day import day_of_messages
     from features.simulation.marker import province_of
     from features.views import PROJECT
     from registry.errors import IntegrityError, NotFound

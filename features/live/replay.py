@@ -9,16 +9,14 @@ import gzip
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from features.door.source import KEY_HEADER
 from features.live.http_door import LINES, MAX_ROWS
-from registry.errors import NotFound, ServiceUnavailable
+from registry.errors import ServiceUnavailable
 from registry.output import ProgressCallback
 
 STEP_S: Final = 30.0
@@ -46,40 +44,6 @@ class Replayed:
     refused: int = 0
     waited: int = 0
     seconds: float = 0.0
-
-
-def day_of_messages(preset: str, seed: int, day: date, n_vehicles: int, *, days: int = 1) -> pa.Table:
-    """Return the messages of the first vehicles of a province, ordered by receipt.
-
-    Parameters
-    ----------
-    preset, seed
-        The simulated province.
-    day, days
-        First local day, and how many.
-    n_vehicles
-        So many vehicles; those that do not drive send nothing.
-
-    Raises
-    ------
-    NotFound
-        If the day lies outside the province's window.
-    """
-    from features.simulation.activity import fleet_of
-    from features.simulation.assumptions import Assumptions
-    from features.simulation.identities import make_identities
-    from features.simulation.messages import messages_of_many
-    from features.simulation.presets import preset_named
-    from features.simulation.world import build_world
-
-    world = build_world(preset_named(preset), seed, Assumptions())
-    first = np.datetime64(day)
-    if not world.start <= first < world.end:
-        raise NotFound(f"the province has no {day}", where=f"{world.start} to {world.end}", remedy="Choose a day within.")
-    vehicles = np.arange(min(n_vehicles, len(world.vehicles)))
-    identities, fleet = make_identities(world), fleet_of(world)
-    found = messages_of_many(world, identities, vehicles, first, min(first + days, world.end), fleet=fleet)
-    return found.take(pc.sort_indices(found, [("recv_time", "ascending"), ("plate_no", "ascending")]))
 
 
 def steps(messages: pa.Table, step_s: float = STEP_S) -> Iterator[tuple[float, pa.Table]]:

@@ -23,7 +23,7 @@ import numpy as np
 
 from features.live.fold import LiveFold
 from features.live.positions import Door, records_of
-from features.live.replay import day_of_messages
+from features.simulation.day import day_of_messages
 from tests.lib.live_load import CYCLE_S, HEADERS, bodies
 from tests.lib.processes import ROOT, free_port
 

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 INSTANT = datetime(2026, 5, 31, 16, tzinfo=UTC)
 WRITES_THE_TRUTH = {"features/cli.py", "registry/settings.py"}
 """The command that simulates, and the setting itself."""
-WORDS_IT = {"training/cards/figures.py"}
-"""The dictionary of a card, which translates the key under which a study has noted the truth's own figures."""
+WORDS_IT = {"training/cards/figures.py", "training/cards/explained.py"}
+"""Dictionaries of a card, which translate the keys under which a study has noted figures of the truth."""
 
 
 def planted(expression: object) -> Family:

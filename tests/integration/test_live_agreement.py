@@ -12,9 +12,9 @@ from features.live.agreement import batch_rows, compared
 from features.live.duty_rows import COLUMNS
 from features.live.fold import OUT_OF_ORDER, LiveFold
 from features.live.positions import Door, records_of
-from features.live.replay import day_of_messages
 from features.reduction import observed_stretches
 from features.segments import HOUR_S
+from features.simulation.day import day_of_messages
 
 
 @pytest.fixture(scope="module")
