@@ -23,8 +23,8 @@ HEADINGS = {
     "zh": ("概要", "用途与禁止用途", "数据", "标签", "特征", "指标", "基准比较", "真值与上限", "校准", "稳定性",
            "解释的质量", "细分、公平性与代理变量", "稳健性与灰色规则", "限制", "关卡、批准与测试期读取", "软件与物料清单"),
     "en": ("Summary", "Purpose and prohibited uses", "Data", "Label", "Inputs", "Performance", "Baselines", "Oracle and ceiling",
-           "Calibration", "Stability", "Quality of the explanations", "Segments, fairness and proxies", "Robustness and the grey rule",
-           "Limits", "Gates, approvals and readings of the test period", "Software and SBOM"),
+           "Calibration", "Stability", "Quality of the explanations", "Segments, fairness and proxies",
+           "Robustness and the grey rule", "Limits", "Gates, approvals and readings of the test period", "Software and SBOM"),
 }
 JUDGEMENT = {
     "main": "frequency", "measure": "gini",
