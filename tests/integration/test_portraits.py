@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -26,8 +27,10 @@ PRODUCTS = ("enterprise_risk", "driver_fatigue")
 
 
 @pytest.fixture(scope="module")
-def made(tiny: Settings, tmp_path_factory: pytest.TempPathFactory) -> Portrayed:
-    return portrayed(tiny, tmp_path_factory.mktemp("portraits"))
+def made(tiny: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portrayed]:
+    made = portrayed(tiny, tmp_path_factory.mktemp("portraits"))
+    yield made
+    made.installed.desk.decisions.close()
 
 
 @pytest.fixture

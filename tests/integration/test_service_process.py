@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import socket
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 import httpx
 import pytest
@@ -92,12 +93,15 @@ def test_many_callers_at_once_are_answered_or_told_to_come_back(client, address,
 
 def test_a_connection_that_idled_is_still_open(address):
     host, port = address.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=20) as one:
+    one = http.client.HTTPConnection(host, int(port), timeout=20)
+    with closing(one):
         for pause_s in (0, 6):
             # Uvicorn itself closes after five seconds.
             time.sleep(pause_s)
-            one.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert one.recv(65536).startswith(b"HTTP/1.1 200")
+            one.request("GET", "/livez")
+            one.auto_open = 0  # from now on a closed connection is an error and not opened again
+            answer = one.getresponse()
+            assert (answer.status, answer.read()) == (200, b"ok\n")
 
 
 def test_metrics_are_ours(client):

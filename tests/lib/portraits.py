@@ -16,6 +16,7 @@ from serving.gate import open_gate
 from serving.panel.build import build_panel
 from serving.start import make_desk
 from tests.lib.consoles import Clock, Installed, name_enterprise
+from tests.lib.desks import OPENED
 from tests.lib.panels import copied, enterprise_bundle, promote_at
 from tests.lib.real_bundles import rate_bundle
 
@@ -51,6 +52,7 @@ def portrayed(tiny: Settings, folder: Path, *, panel: bool = True) -> Portrayed:
     if panel:
         build_panel(settings)
     desk = make_desk(settings)
+    OPENED.append(desk.decisions)
     gate = open_gate(settings, desk.decisions, clock)
     examples = json.loads((settings.home / "examples.json").read_text(encoding="utf-8"))
     uscc, vehicle = examples["enterprise"][0]["uscc"], examples["vehicle"][0]
