@@ -67,6 +67,20 @@ class Document:
         """File names of the pictures, in order."""
         return tuple(block.file for block in self.blocks if isinstance(block, Picture))
 
+    @property
+    def texts(self) -> list[str]:
+        """Every text of it, for which a font must have letters."""
+        found = [self.title, self.footer]
+        for block in self.blocks:
+            match block:
+                case Heading(text) | Paragraph(text) | Picture(_, text):
+                    found.append(text)
+                case Bullets(items):
+                    found.extend(items)
+                case Table(columns, rows):
+                    found.extend((*columns, *(cell for row in rows for cell in row)))
+        return found
+
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> list[Block]:
     """Return a table, or nothing when there is no row."""

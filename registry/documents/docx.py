@@ -53,16 +53,7 @@ def render_docx(document: Document, pictures: Mapping[str, Path], *, font: Path 
 
 
 def _letters(document: Document) -> str:
-    texts = [document.title, document.footer, "0123456789 /"]
-    for block in document.blocks:
-        match block:
-            case Heading(text) | Paragraph(text) | Picture(_, text):
-                texts.append(text)
-            case Bullets(items):
-                texts.extend(items)
-            case Table(columns, rows):
-                texts.extend((*columns, *(cell for row in rows for cell in row)))
-    return "".join(texts)
+    return "".join((*document.texts, "0123456789 /"))
 
 
 def _style(made: Any, document: Document, held: Embedded | None) -> None:

@@ -110,16 +110,7 @@ def _fonts(page: FPDF, document: Document, font: Path | None) -> None:
 
 
 def _letters(document: Document) -> set[str]:
-    texts = [document.title, document.footer, "•"]
-    for block in document.blocks:
-        match block:
-            case Heading(text) | Paragraph(text) | Picture(_, text):
-                texts.append(text)
-            case Bullets(items):
-                texts.extend(items)
-            case Table(columns, rows):
-                texts.extend((*columns, *(cell for row in rows for cell in row)))
-    return {letter for text in texts for letter in text if letter.isprintable()}
+    return {letter for text in (*document.texts, "•") for letter in text if letter.isprintable()}
 
 
 def _draw(page: FPDF, block: Block, pictures: Mapping[str, Path], *, keep: bool) -> None:

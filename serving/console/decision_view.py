@@ -13,6 +13,7 @@ from registry.entities import ENTERPRISE
 from registry.errors import IntegrityError, NotFound
 from registry.evidence import evidence_of
 from registry.feature_spec import GROUPS
+from registry.gates_evidence import JUDGEMENT
 from registry.products import PRODUCTS
 from registry.resources import RESOURCES
 from serving.authorised import request_id
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from serving.console.parts import Console
 
 CLAMP: Final = "coefficient_clamp"
-JUDGEMENT: Final = "judgement"
 CONDUCT: Final = (
     "calibrated", "stable", "balanced_segments", "no_proxy", "robust", "loses_to_none", "beats_formulas", "beats_glass_boxes",
 )

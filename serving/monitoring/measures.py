@@ -38,7 +38,7 @@ def balance(actual: Floats, expected: Floats, cluster: npt.NDArray[Any]) -> Figu
     found["ratio"] = ratio
     if groups >= LEAST_CLUSTERS and known > 0:
         rest = np.bincount(codes, actual - ratio * expected, minlength=groups)
-        spread = NORMAL_95 * float(np.sqrt(np.sum(rest**2) * groups / (groups - 1))) / total
+        spread = _half_width(rest) / total
         found["interval"] = [max(ratio - spread, 0.0), ratio + spread]
     return found
 
@@ -66,7 +66,7 @@ def gini_interval(ranking: Floats, weight: Floats, outcome: Floats, cluster: npt
     if value is None or groups < LEAST_CLUSTERS:
         return None
     pull = np.bincount(codes, (places(ranking, weight) - value) * outcome, minlength=groups)
-    spread = NORMAL_95 * float(np.sqrt(np.sum(pull**2) * groups / (groups - 1))) / float(outcome.sum())
+    spread = _half_width(pull) / float(outcome.sum())
     return [value - spread, value + spread]
 
 
@@ -76,8 +76,13 @@ def mean_interval(values: Floats, cluster: npt.NDArray[Any]) -> tuple[float, lis
     if groups < LEAST_CLUSTERS:
         return mean, None
     rest = np.bincount(codes, values - mean, minlength=groups)
-    spread = NORMAL_95 * float(np.sqrt(np.sum(rest**2) * groups / (groups - 1))) / len(values)
+    spread = _half_width(rest) / len(values)
     return mean, [mean - spread, mean + spread]
+
+
+def _half_width(sums: npt.NDArray[Any]) -> float:
+    """Return half of the 95 % interval of a total whose part in each cluster is a sum about 0."""
+    return NORMAL_95 * float(np.sqrt(np.sum(sums**2) * len(sums) / (len(sums) - 1)))
 
 
 def codes_of(cluster: npt.NDArray[Any]) -> tuple[npt.NDArray[np.intp], int]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from registry import stability_index
 from registry.feature_spec import GROUPS
 from registry.scale import TIERS
 
@@ -20,21 +21,10 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 Figures = dict[str, Any]
 
-BINS: Final = 10
-FLOOR: Final = 1e-4
-"""Least share of a bin: the logarithm of nothing is infinite. [A]"""
 
-
-def psi(now: Floats, reference: Floats, *, bins: int = BINS) -> float | None:
-    """Return the population stability index of values against a reference, by its quantiles; unknown values are a bin of their own.
-
-    None where either is empty.
-    """
-    if not len(now) or not len(reference):
-        return None
-    known = reference[~np.isnan(reference)]
-    edges = np.unique(np.quantile(known, np.linspace(0.0, 1.0, bins + 1)[1:-1])) if len(known) else np.array([])
-    return _index(_shares(now, edges), _shares(reference, edges))
+def psi(now: Floats, reference: Floats, *, bins: int = stability_index.BINS) -> float | None:
+    """Return the stability index of values against a reference; None where either is empty."""
+    return stability_index.psi(reference, now, count=bins) if len(now) and len(reference) else None
 
 
 def psi_of_kinds(now: Sequence[Any], reference: Sequence[Any]) -> float | None:
@@ -43,10 +33,10 @@ def psi_of_kinds(now: Sequence[Any], reference: Sequence[Any]) -> float | None:
 
     if not len(now) or not len(reference):
         return None
-    both = [pd.Series(list(map(str, one))).value_counts(normalize=True) for one in (now, reference)]
+    both = [pd.Series(list(map(str, one))).value_counts() for one in (now, reference)]
     names = sorted(set(both[0].index) | set(both[1].index))
     after, before = (np.asarray(one.reindex(names, fill_value=0.0), dtype=np.float64) for one in both)
-    return _index(after, before)
+    return stability_index.stability_index(before, after)
 
 
 def score_drift(months: Sequence[PanelMonth], reference: Sequence[PanelMonth]) -> list[Figures]:
@@ -133,16 +123,3 @@ def _known(values: npt.NDArray[Any]) -> Floats:
 
 def _mean(values: Floats) -> float | None:
     return float(values.mean()) if len(values) else None
-
-
-def _shares(values: Floats, edges: Floats) -> Floats:
-    unknown = np.isnan(values)
-    counts = np.bincount(np.searchsorted(edges, values[~unknown], side="right"), minlength=len(edges) + 1)
-    shares: Floats = np.append(counts, unknown.sum()) / len(values)
-    return shares
-
-
-def _index(now: Floats, reference: Floats) -> float:
-    a, b = np.maximum(now, FLOOR), np.maximum(reference, FLOOR)
-    # What neither has ever seen adds nothing.
-    return float(np.sum((a - b) * np.log(a / b)))

@@ -36,11 +36,12 @@ from serving.live import LiveModels, LiveScorer
 from serving.past_schema import PastAnswer
 from serving.rescore import Rescored, rescore
 from serving.rescore_cli import rescore as rescore_command
+from tests.lib.corrections import CASES, operator_with_cases
 from tests.lib.desks import tiny_client
 from tests.lib.homes import make_live
 from tests.lib.real_bundles import rate_bundle
 
-PRODUCT, CASES = "enterprise_risk", "enforcement_case"
+PRODUCT = "enterprise_risk"
 NAMES = ("case_per_vehicle_year", "fine_cny_per_vehicle_year", "n_black_list")
 ASKED = Asked("r1", 0.0)
 
@@ -66,7 +67,7 @@ def home(tiny: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[H
     shutil.copytree(tiny.home, folder)
     settings = tiny.model_copy(update={"home": folder})
     as_of = published(settings).snapshot.as_of_time
-    uscc, rows = _operator_with_two_cases(settings, as_of)
+    uscc, rows = operator_with_cases(settings, as_of)
     scorer = _scorer(settings, uscc)
     make_live(settings, [scorer.bundle])
     desk = open_desk(settings, scorer, as_of)
@@ -102,20 +103,6 @@ def _scorer(settings: Settings, uscc: str) -> Scorer:
     values = store.read(PRODUCT, store.resolve(ENTERPRISE, {"uscc": uscc})).values
     upper = [2.0 * float(values[name] or 1.0) for name in NAMES]
     return Scorer(rate_bundle(PRODUCT, NAMES, upper=upper, weights=(2.0, 1.0, 1.0)))
-
-
-def _operator_with_two_cases(settings: Settings, as_of: datetime) -> tuple[str, list[dict[str, Any]]]:
-    """Return a credit code and two decided cases of it, as the supplier holds them."""
-    tables = [pq.read_table(path) for path in sorted((settings.outbox_dir / CASES).glob("*.parquet"))]
-    rows = pa.concat_tables(tables, promote_options="default").sort_by("arrived_at").to_pylist()
-    newest = {row["row_id"]: row for row in rows if row["arrived_at"] <= as_of}
-    fined: dict[str, list[dict[str, Any]]] = {}
-    for row in newest.values():
-        recent = row["illegal_time"] > as_of - timedelta(days=300)
-        if recent and row["uscc"] and row["state"] in ("3", "4") and not row["not_punish"] and not row["withdrawn"]:
-            fined.setdefault(row["uscc"], []).append(row)
-    uscc = min(uscc for uscc, cases in fined.items() if len(cases) == 2)
-    return uscc, fined[uscc]
 
 
 def _others(settings: Settings, desk: ScoringDesk, uscc: str) -> None:

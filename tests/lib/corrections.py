@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.warehouse import Warehouse
+from registry.settings import Settings
 
 HOURS_AROUND = 24
+CASES = "enforcement_case"
 
 
 def with_correction(
@@ -53,3 +55,17 @@ def _row(warehouse: Warehouse, resource: str, happened: datetime) -> dict[str, A
 
 def _schema(warehouse: Warehouse, resource: str) -> pa.Schema:
     return pq.read_schema(warehouse.files(resource)[0])
+
+
+def operator_with_cases(settings: Settings, as_of: datetime) -> tuple[str, list[dict[str, Any]]]:
+    """Return a credit code and its two decided cases of the last months, as the supplier holds them."""
+    tables = [pq.read_table(path) for path in sorted((settings.outbox_dir / CASES).glob("*.parquet"))]
+    rows = pa.concat_tables(tables, promote_options="default").sort_by("arrived_at").to_pylist()
+    newest = {row["row_id"]: row for row in rows if row["arrived_at"] <= as_of}
+    fined: dict[str, list[dict[str, Any]]] = {}
+    for row in newest.values():
+        recent = row["illegal_time"] > as_of - timedelta(days=300)
+        if recent and row["uscc"] and row["state"] in ("3", "4") and not row["not_punish"] and not row["withdrawn"]:
+            fined.setdefault(row["uscc"], []).append(row)
+    uscc = min(uscc for uscc, cases in fined.items() if len(cases) == 2)
+    return uscc, fined[uscc]

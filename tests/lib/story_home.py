@@ -25,10 +25,11 @@ from registry.access.terms import Term
 from registry.cli import roadrisk
 from registry.settings import Settings
 from tests.lib.access import activate, token_of
+from tests.lib.corrections import CASES, operator_with_cases
 from tests.lib.frames import FAST
 from tests.lib.processes import ROOT, command_line, environment_of, free_port, running
 
-ENTERPRISE, PRICING, CASES = "enterprise_risk", "insurance_pricing", "enforcement_case"
+ENTERPRISE, PRICING = "enterprise_risk", "insurance_pricing"
 RELOADED_S = 60.0
 CLOCK = {"ROADRISK_CLOCK": "snapshot"}
 """The province ends in the past, and what arrives later is no reason to let its sources grow old."""
@@ -135,20 +136,6 @@ def story_home(tiny: Settings, folder: Path, products: Sequence[str] = (ENTERPRI
     port, environment = free_port(), {**environment_of(settings), **CLOCK}
     with running(command_line("serve", "--port", str(port)), environment, port, folder / "serve.log", ROOT) as url:
         yield StoryHome(settings, url, keys, uscc, cases, {"vin": examples["vehicle"][0]["vin"]})
-
-
-def operator_with_cases(settings: Settings, as_of: datetime) -> tuple[str, list[dict[str, Any]]]:
-    """Return a credit code and its decided cases of the last months, as the supplier holds them."""
-    tables = [pq.read_table(path) for path in sorted((settings.outbox_dir / CASES).glob("*.parquet"))]
-    rows = pa.concat_tables(tables, promote_options="default").sort_by("arrived_at").to_pylist()
-    newest = {row["row_id"]: row for row in rows if row["arrived_at"] <= as_of}
-    fined: dict[str, list[dict[str, Any]]] = {}
-    for row in newest.values():
-        recent = row["illegal_time"] > as_of - timedelta(days=300)
-        if recent and row["uscc"] and row["state"] in ("3", "4") and not row["not_punish"] and not row["withdrawn"]:
-            fined.setdefault(row["uscc"], []).append(row)
-    uscc = min(uscc for uscc, cases in fined.items() if len(cases) == 2)
-    return uscc, fined[uscc]
 
 
 def _consumer(settings: Settings, role: Any, zh: str, products: Sequence[str], now: datetime) -> str:

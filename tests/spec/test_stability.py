@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from training.judgement.stability import band_of, category_psi, poisson_band, poisson_interval, psi, stability_index
+from registry.stability_index import psi, stability_index
+from training.judgement.stability import band_of, category_psi, poisson_band, poisson_interval
 from training.judgement.thresholds import THRESHOLDS
 
 NAN = float("nan")

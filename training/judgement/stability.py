@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from registry.encoding import Matrix
 from registry.local_time import SHANGHAI
+from registry.stability_index import psi, stability_index
 from training import metrics
 from training.judgement.concentration import Concentration
 from training.judgement.resampling import Draws, interval, sums_by
@@ -18,9 +19,6 @@ from training.matrix import Mask
 from training.splits import TEST, VALID
 
 BANDS: Final = 10
-FLOOR: Final = 1e-4
-"""Least share of a bin in a stability index, so that an empty bin counts as very few rows and not as infinitely much. [A]"""
-
 SHIFT_ROWS: Final = 2_000
 """Rows of either side whose contributions are computed for the shift in points, evenly spaced."""
 
@@ -105,35 +103,11 @@ def band_of(values: Matrix, weight: Matrix, count: int) -> Codes:
     return band
 
 
-def stability_index(reference: Matrix, observed: Matrix) -> float:
-    """Return the population stability index of two rows of bin counts: sum of (q - p) ln(q / p) over their shares.
-
-    References
-    ----------
-    Siddiqi, "Credit Risk Scorecards", 2006, chapter 8. It is the symmetric Kullback-Leibler divergence (Jeffreys 1946).
-    """
-    p, q = (np.maximum(counts / counts.sum(), FLOOR) for counts in (reference, observed))
-    return float(np.sum((q - p) * np.log(q / p)))
-
-
-def psi(reference: Matrix, observed: Matrix, *, count: int = BANDS) -> float:
-    """Return the stability index of values against a reference's deciles; missing values are a bin of their own."""
-    known = reference[~np.isnan(reference)]
-    edges = np.unique(np.quantile(known, np.linspace(0, 1, count + 1)[1:-1])) if len(known) else np.empty(0)
-    return stability_index(*(_counts(values, edges) for values in (reference, observed)))
-
-
 def category_psi(reference: Matrix, observed: Matrix) -> float:
     """Return the stability index of category codes; missing values are a category of their own."""
     both, positions = np.unique(np.nan_to_num(np.concatenate([reference, observed]), nan=-1.0), return_inverse=True)
     first, second = positions[:len(reference)], positions[len(reference):]
     return stability_index(*(np.bincount(one, minlength=len(both)).astype(np.float64) for one in (first, second)))
-
-
-def _counts(values: Matrix, edges: Matrix) -> Matrix:
-    missing = np.isnan(values)
-    inside = np.bincount(np.searchsorted(edges, values[~missing], side="right"), minlength=len(edges) + 1)
-    return np.append(inside, missing.sum()).astype(np.float64)
 
 
 def population(subject: Subject, limits: Thresholds) -> dict[str, Any]:
