@@ -12,6 +12,7 @@ import pandas as pd
 
 from features.judged_context import CITY
 from registry.codes import CODE_LISTS
+from registry.fleet_size import FLEET_SIZE_EDGES
 from registry.formats import JIANGXI_CITIES
 
 
@@ -68,7 +69,7 @@ def _city(column: pd.Series) -> pd.Series:
 DIMENSIONS: Final = (
     Dimension(id="city", zh="地市", en="city", column=CITY, name=_city),
     Dimension(id="owner", zh="业户类型", en="type of owner", column="is_individual", name=_owner),
-    Dimension(id="fleet_size", zh="车队规模", en="size of the fleet", column="fleet_size", name=banded((0, 2, 10, 50, 200))),
+    Dimension(id="fleet_size", zh="车队规模", en="size of the fleet", column="fleet_size", name=banded((0, *FLEET_SIZE_EDGES))),
     Dimension(id="vehicle_class", zh="车型", en="class of vehicle", column="vehicle_type", name=_vehicle_class),
     Dimension(id="vehicle_age", zh="车龄", en="age of the vehicle", column="vehicle_age_year",
               name=banded((0, 3, 6, 9, 12), " years")),

@@ -19,6 +19,7 @@ from features.products import PRODUCT_FEATURES
 from features.views import open_store, service_of
 from features.warehouse import Warehouse
 from registry.entities import ENTERPRISE, VEHICLE
+from registry.fleet_size import FLEET_SIZE_EDGES
 from registry.local_time import SHANGHAI
 from registry.settings import Settings
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
     from features.snapshot import FeatureSnapshot
 
-SIZE_EDGES: Final = (2, 10, 50, 200)
-"""Vehicles from which an operator belongs to the next class of size. [A]"""
 SIZE, BUSINESS, FLEET = "size_class", "business", "fleet_n"
 _IDENTITY: Final = "vehicle_profile"
 _TOLD_APART_BY: Final = "industry_type"
@@ -43,7 +42,7 @@ class Population:
     cutoff
         The instant.
     frame
-        Sorted by entity: its id, `enterprise_id`, `SIZE` (place among `SIZE_EDGES`, null where the fleet is not known),
+        Sorted by entity: its id, `enterprise_id`, `SIZE` (place among `FLEET_SIZE_EDGES`, null where the fleet is not known),
         `BUSINESS` (code of ``industry_type``, null where it is not known), and every feature of the product.
     sources
         Age of every resource at the cut-off.
@@ -112,7 +111,7 @@ def _operators(fleet: pd.DataFrame) -> pd.DataFrame:
 
     key = [ENTERPRISE.id_column, TIMESTAMP]
     size = fleet.groupby(key).size().rename(FLEET).reset_index()
-    size[SIZE] = np.digitize(size[FLEET], SIZE_EDGES).astype("int8")
+    size[SIZE] = np.digitize(size[FLEET], FLEET_SIZE_EDGES).astype("int8")
     counted = fleet.groupby([*key, BUSINESS]).size().rename("n").reset_index()
     # Of kinds that are equally common, the one with the lower code.
     most = counted.sort_values([*key, "n", BUSINESS], ascending=[True, True, False, True]).drop_duplicates(key)

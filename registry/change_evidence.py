@@ -13,14 +13,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final, Literal
 
+from registry.fleet_size import FLEET_SIZE_EDGES
+
 KIND: Final = "changes"
 """Kind of evidence (`registry.evidence`)."""
 EVERYBODY: Final = "*"
 """Peer group of all entities, asked where the group is not known or too small."""
 LEAST_SIMILAR: Final = 10
 """Fewer similar entities than these are not spoken of."""
-FLEET_BANDS: Final[tuple[float, ...]] = (0.0, 2.0, 10.0, 50.0, 200.0)
-"""Fleets from so many vehicles on are one peer group: the groups of the adapted SMS. [A]"""
+FLEET_BANDS: Final[tuple[int, ...]] = (0, *FLEET_SIZE_EDGES)
+"""Fleets from so many vehicles on are one peer group."""
 
 Direction = Literal["down", "up"]
 
@@ -72,7 +74,7 @@ def enterprise_group(fleet_size: object) -> str:
     """Return the peer group of an enterprise: the band of its fleet's size."""
     if not isinstance(fleet_size, int | float) or not fleet_size >= 0:
         return EVERYBODY
-    return f"{FLEET_BANDS[bisect_right(FLEET_BANDS, float(fleet_size)) - 1]:g}+"
+    return f"{FLEET_BANDS[bisect_right(FLEET_BANDS, float(fleet_size)) - 1]}+"
 
 
 def band_of(edges: Sequence[float], value: float) -> int:

@@ -22,6 +22,7 @@ from features.families.vehicle_profile import fleet, technical_data
 from features.formulas.base import formula_column
 from registry.codes import CASE_SEVERITY, SeverityClass
 from registry.entities import ENTERPRISE, VEHICLE
+from registry.fleet_size import FLEET_SIZE_EDGES
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -36,8 +37,8 @@ SEVERITY_CAP: Final = 30
 KM_PER_MILE: Final = 1.609344
 COMBINATION_SHARE: Final = 0.7
 """Share of combination units from which a carrier belongs to the combination segment."""
-SIZE_GROUPS: Final = (1, 2, 10, 50, 200)
-"""Smallest fleet of each group: 1, 2-9, 10-49, 50-199, 200 and more vehicles. [A]"""
+SIZE_GROUPS: Final = (1, *FLEET_SIZE_EDGES)
+"""Smallest fleet of each group. [A]"""
 TRACTOR: Final = "Q"
 """First letter of the vehicle types (GA/T 16.4) that pull semi-trailers: our combination units. [A]"""
 DISTANCE_D: Final = 90

@@ -183,7 +183,7 @@ class PanelMonth:
 
     @property
     def size_classes(self) -> npt.NDArray[np.int8]:
-        """(n,) places of the operators' fleets among `features.population.SIZE_EDGES`."""
+        """(n,) places of the operators' fleets among `registry.fleet_size.FLEET_SIZE_EDGES`."""
         return self._heads[SIZE]
 
     @property
