@@ -88,13 +88,13 @@ def score(
     product: str, plate: str | None, color: str | None, vin: str | None, uscc: str | None, features: IO[str] | None,
     url: str | None, as_json: bool,
 ) -> None:
-    r"""Ask a running service for the score of PRODUCT and show its exact decomposition.
+    """Ask a running service for the score of PRODUCT and show its exact decomposition.
 
     \b
     roadrisk score insurance_pricing --plate 赣A12345 --color 2
     roadrisk score enterprise_risk --uscc 913601000000001664
     roadrisk score french_mtpl --features policy.json
-    """
+    """  # noqa: D301 - click's mark of a block is the control character itself
     from serving.show import answer_view
 
     named = {"plate_no": plate, "plate_color": color, "vin": vin, "uscc": uscc}

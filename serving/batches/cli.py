@@ -37,12 +37,12 @@ PAUSE_S: Final = 0.5
 def batch(
     product: str, file: Path, out: Path | None, form: str, charset: str, wait: bool, url: str | None, dry_run: bool, as_json: bool
 ) -> None:
-    r"""Ask a running service for the scores of all entities in FILE (.ndjson, .csv, .parquet, .arrow).
+    """Ask a running service for the scores of all entities in FILE (.ndjson, .csv, .parquet, .arrow).
 
     \b
     roadrisk batch maintenance fleet.csv --out scores.csv --format csv
     roadrisk batch enterprise_risk operators.ndjson --out scores.ndjson
-    """
+    """  # noqa: D301 - click's mark of a block is the control character itself
     media = _media(file, charset)
     if dry_run:
         emit({"product": product, "type": media, "bytes": file.stat().st_size}, as_json, _view)
