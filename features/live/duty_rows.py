@@ -3,6 +3,9 @@
 The batch gives a row at the end of each full hour after a rest. Here the hour slides: it ends at the last message, begins no
 earlier than the first driving after the rest, and holds half an hour of driving as in the batch. So a row means the same
 wherever it comes from, and at the end of each full hour both give the same values.
+
+Rows of hours that end later say what will be if driving goes on from the last message: what is counted grows, what the clock decides
+moves on, and what the last hour showed of speed and lane stays as it is.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import numpy as np
 from features.driving_hours import MAX_AWAKE_H, MAX_REST_AGE_H, MIN_DRIVE_S, MIN_SHIFTS
 from features.families.duty import FAMILY
 from features.live.compiled import jit, kernel
-from features.live.evaluate import WEEK_S, crossings, driven, end_of, longest_stop_s, sleepiness, stretch_at
+from features.live.evaluate import WEEK_S, crossings, driven, driven_on, end_of, longest_stop_s, rests, sleepiness, stretch_at
 from features.live.layout import DRIFTED, DRIVING, LANE_WARNED, NEWEST
 from features.segments import DAY_S, HOUR_S, LOCAL_OFFSET_S, STOP
 from registry.duty_rules import rule_named
@@ -73,6 +76,29 @@ def _within(st, slot, start, silence_s):  # type: ignore[no-untyped-def]
     return math.sqrt(n * squares - total * total) / (total if total > 1 else 1), lanes
 
 
+@jit
+def _filled(st, slot, r, start, long_rest_s, row):  # type: ignore[no-untyped-def]
+    """Fill what duty, rest and clock say of the hour that begins at an instant, as if driving went on from the last message."""
+    now, day, week = driven_on(st, slot, start), driven(st, slot, start - DAY_S), driven(st, slot, start - WEEK_S)
+    cont, day_h, week_h = (now[0] - np.int64(r.run_drive_s)) / 3600.0, (now[0] - day[0]) / 3600.0, (now[0] - week[0]) / 3600.0
+    night_h = (now[1] - day[1]) / 3600.0
+    row[_SINCE_REST] = min((start - np.int64(r.run_since_s)) / 3600.0, MAX_REST_AGE_H)
+    row[_CONT], row[_DAY], row[_WEEK], row[_NIGHT] = cont, day_h, week_h, night_h
+    row[_SHARE] = night_h / day_h if day_h > 0.0 else np.nan
+    row[_SMALL] = (now[2] - week[2]) / 3600.0
+    row[_LONGEST] = longest_stop_s(st, slot, start) / 3600.0
+    row[_OVER] = crossings(st, slot, start)
+    row[_DAYS] = (start - np.int64(r.day_rest_s)) / DAY_S if r.day_rest_s else np.nan
+    row[_SPREAD] = _spread(st, slot, start, long_rest_s)
+    row[_NEAREST] = min(min(_RUN_H - cont, _DAY_H - day_h), _WEEK_H - week_h)
+    row[_CLOCK] = ((start + LOCAL_OFFSET_S) % DAY_S // HOUR_S + 1) % 24
+    stop_h = (start - np.int64(r.woke_s)) / 3600.0
+    row[_AWAKE] = row[_KSS] = row[_SAFTE] = np.nan
+    if r.sleep == 1 and stop_h <= MAX_AWAKE_H:
+        row[_AWAKE] = stop_h
+        row[_KSS], row[_SAFTE] = sleepiness(r, start + HOUR_S // 2)
+
+
 @kernel
 def read_rows(st, slots, silence_s, long_rest_s, cutoff_s, out):  # type: ignore[no-untyped-def]
     """Fill the columns of `COLUMNS` for vehicles.
@@ -100,22 +126,42 @@ def read_rows(st, slots, silence_s, long_rest_s, cutoff_s, out):  # type: ignore
         if until[0] - now[0] < MIN_DRIVE_S:
             continue
         cutoff_s[i] = cutoff
-        day, week, row = driven(st, slot, start - DAY_S), driven(st, slot, start - WEEK_S), out[i]
-        cont, day_h, week_h = (now[0] - np.int64(r.run_drive_s)) / 3600.0, (now[0] - day[0]) / 3600.0, (now[0] - week[0]) / 3600.0
-        night_h = (now[1] - day[1]) / 3600.0
-        row[_SINCE_REST] = min((start - np.int64(r.run_since_s)) / 3600.0, MAX_REST_AGE_H)
-        row[_CONT], row[_DAY], row[_WEEK], row[_NIGHT] = cont, day_h, week_h, night_h
-        row[_SHARE] = night_h / day_h if day_h > 0.0 else np.nan
-        row[_SMALL] = (now[2] - week[2]) / 3600.0
-        row[_LONGEST] = longest_stop_s(st, slot, start) / 3600.0
-        row[_OVER] = crossings(st, slot, start)
-        row[_DAYS] = (start - np.int64(r.day_rest_s)) / DAY_S if r.day_rest_s else np.nan
-        row[_SPREAD] = _spread(st, slot, start, long_rest_s)
-        row[_NEAREST] = min(min(_RUN_H - cont, _DAY_H - day_h), _WEEK_H - week_h)
-        row[_CLOCK] = ((start + LOCAL_OFFSET_S) % DAY_S // HOUR_S + 1) % 24
-        row[_CV], row[_LANE] = _within(st, slot, start, silence_s)
-        stop_h = (start - np.int64(r.woke_s)) / 3600.0
-        row[_AWAKE] = row[_KSS] = row[_SAFTE] = np.nan
-        if r.sleep == 1 and stop_h <= MAX_AWAKE_H:
-            row[_AWAKE] = stop_h
-            row[_KSS], row[_SAFTE] = sleepiness(r, start + HOUR_S // 2)
+        _filled(st, slot, r, start, long_rest_s, out[i])
+        out[i, _CV], out[i, _LANE] = _within(st, slot, start, silence_s)
+
+
+@kernel
+def read_rows_ahead(st, slots, silence_s, rest_s, long_rest_s, limit_s, cutoff_s, out):  # type: ignore[no-untyped-def]
+    """Fill the columns of `COLUMNS` for hours that end at the last message or later, if driving goes on from it.
+
+    Parameters
+    ----------
+    cutoff_s
+        (n, m): instants at which hours end. Where there is no row, because the vehicle rests or less will have been driven, it
+        becomes 0.
+    limit_s
+        Continuous driving that is counted once it is passed.
+    out
+        (n, m, n_columns).
+    """
+    for i in range(len(slots)):
+        slot = slots[i]
+        r = st.vehicle[slot, NEWEST]
+        last, begin = np.int64(r.last_s), np.int64(r.run_begin_s)
+        if not last or not begin or rests(st, slot, r, last, rest_s):
+            cutoff_s[i] = 0
+            continue
+        variation, lanes = _within(st, slot, max(last - HOUR_S, begin), silence_s)
+        cont = np.int64(r.drive_s) - np.int64(r.run_drive_s)
+        passes = last + limit_s - cont if cont <= limit_s else np.int64(0)
+        for k in range(cutoff_s.shape[1]):
+            cutoff = cutoff_s[i, k]
+            start = cutoff - HOUR_S
+            cutoff_s[i, k] = 0
+            if start < begin or cutoff < last or driven_on(st, slot, cutoff)[0] - driven_on(st, slot, start)[0] < MIN_DRIVE_S:
+                continue
+            cutoff_s[i, k] = cutoff
+            _filled(st, slot, r, start, long_rest_s, out[i, k])
+            out[i, k, _CV], out[i, k, _LANE] = variation, lanes
+            if passes and passes <= start:
+                out[i, k, _OVER] += 1

@@ -105,6 +105,18 @@ def driven(st, slot, instant):  # type: ignore[no-untyped-def]
 
 
 @jit
+def driven_on(st, slot, instant):  # type: ignore[no-untyped-def]
+    """Return what `driven` does, as if driving went on from the last message whatever it said."""
+    last = np.int64(st.vehicle[slot, NEWEST].last_s)
+    total, night, small = driven(st, slot, min(instant, last))
+    if instant > last:
+        total += instant - last
+        night += night_s(last, instant)
+        small += window_s(last, instant, 2, 5)
+    return total, night, small
+
+
+@jit
 def longest_stop_s(st, slot, instant):  # type: ignore[no-untyped-def]
     """Return the longest stop in the 24 hours before an instant, as messages tell."""
     longest = np.int64(0)
@@ -186,6 +198,12 @@ def _run(st, slot, r, until, rest_s):  # type: ignore[no-untyped-def]
         if (last.state == STOP and stood >= rest_s) or (last.state == OFFLINE and last.spare_s >= rest_s):
             return False, last_s, np.int64(r.drive_s), np.int64(r.night_s)
     return False, np.int64(r.run_since_s), np.int64(r.run_drive_s), np.int64(r.run_night_s)
+
+
+@jit
+def rests(st, slot, r, until, rest_s):  # type: ignore[no-untyped-def]
+    """Return whether a vehicle is in a rest, or in what may hold one, at an instant from its last message on."""
+    return _run(st, slot, r, until, rest_s)[0]
 
 
 @kernel

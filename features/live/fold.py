@@ -152,6 +152,29 @@ class LiveFold:
         read_rows(self.state, chosen, self.rules.silence_s, self.rules.long_rest_s, cutoff, values)
         return cutoff, values
 
+    def rows_ahead(self, slots: IntArray, cutoff_s: IntArray) -> tuple[IntArray, npt.NDArray[np.float64]]:
+        """Return rows of the view `duty` of hours that end at the last message or later, if driving goes on from it.
+
+        Parameters
+        ----------
+        slots
+            Vehicles, shape (n,).
+        cutoff_s
+            Where the hours shall end, shape (n, m).
+
+        Returns
+        -------
+        tuple
+            Cut-offs of shape (n, m), 0 where there is no row; values of shape (n, m, n_columns), not-a-number for null.
+        """
+        from features.live.duty_rows import COLUMNS, read_rows_ahead
+
+        rules, cutoff = self.rules, cutoff_s.astype(np.int64)
+        values = np.full((*cutoff.shape, len(COLUMNS)), np.nan)
+        chosen = np.asarray(slots, dtype=np.int64)
+        read_rows_ahead(self.state, chosen, rules.silence_s, rules.rest_s, rules.long_rest_s, rules.limit_s, cutoff, values)
+        return cutoff, values
+
     def stretches(self, slot: int) -> Stretches:
         """Return what a vehicle did in the last eight days, up to its last message."""
         at, newest = int(self.state.t_at[slot]), self.state.vehicle[slot, NEWEST]
