@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -89,6 +89,10 @@ class Freshness(Mapping[str, FeatureAge]):
     def __getitem__(self, name: str) -> FeatureAge:
         return self._of(self._origin[name])
 
+    def with_row(self, view: str, instant: datetime, sources: tuple[SourceAge, ...]) -> Freshness:
+        """Return the freshness of the same features where the row of a view is another one."""
+        return Freshness(self._origin, {**self._times, view: instant}, sources)
+
     def alike(self, names: Iterable[str]) -> dict[FeatureAge, list[str]]:
         """Return every age that some of the features have, with those features, in the order of the names."""
         asked = tuple(names)
@@ -159,3 +163,34 @@ class OnlineInputs:
     sources: tuple[SourceAge, ...]
     exposure: float | None
     freshness: Freshness = field(default_factory=lambda: Freshness({}, {}, ()))
+
+
+def with_row(
+    inputs: OnlineInputs, view: str, resource: str, values: Mapping[str, float | None], instant: datetime, at: datetime
+) -> OnlineInputs:
+    """Return inputs with the live row of a view in the place of the stored one.
+
+    Parameters
+    ----------
+    inputs
+        What the store holds.
+    view, resource, values
+        The view, the resource that it draws on, and its features.
+    instant
+        What the row speaks about: the cut-off of the inputs from now on.
+    at
+        Instant of the question, to which the age of the resource counts.
+    """
+    known = {name: value for name, value in values.items() if name in inputs.values}
+    sources = spoken_of(inputs.sources, resource, instant, at)
+    freshness = inputs.freshness.with_row(view, instant, sources)
+    return replace(inputs, values={**inputs.values, **known}, as_of=instant, sources=sources, freshness=freshness)
+
+
+def spoken_of(sources: tuple[SourceAge, ...], resource: str, instant: datetime, at: datetime) -> tuple[SourceAge, ...]:
+    """Return the ages of sources where a row of one of them speaks of a later instant than its deliveries do."""
+    return tuple(
+        replace(one, complete_until=instant, age_d=max((at - instant).total_seconds() / 86_400.0, 0.0))
+        if one.resource == resource and one.authorised and (one.complete_until is None or one.complete_until < instant) else one
+        for one in sources
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -12,6 +12,8 @@ from features.cli import JSON_OPTION
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+SCORER: Final = "serving.fatigue.part:open_fatigue"
+"""What scores fatigue: models are scored two floors up, so it is found by name, as the commands are."""
 DEFAULT_URL = "http://127.0.0.1:8362"
 URL_OPTION = click.option("--url", default=DEFAULT_URL, show_default=True, help="Address of the live service.")
 
@@ -30,9 +32,12 @@ def live() -> None:
 )
 @click.option("--replay", is_flag=True, help="Live in the time of the messages (simulated days of the past only).")
 @click.option("--supervise/--no-supervise", default=True, show_default=True, help="Raise alerts into the book of alerts.")
+@click.option("--score/--no-score", default=True, show_default=True, help="Score fatigue with the live model.")
 @click.option("--checkpoint-s", type=click.FloatRange(1), default=120.0, show_default=True, help="From one checkpoint to the next.")
-def serve(host: str, port: int, jt809_port: int, replay: bool, supervise: bool, checkpoint_s: float) -> None:
+def serve(host: str, port: int, jt809_port: int, replay: bool, supervise: bool, score: bool, checkpoint_s: float) -> None:
     """Receive positions and keep the state of every vehicle; asks for ROADRISK_PUSH_KEY."""
+    from pkgutil import resolve_name
+
     import uvicorn
 
     from features.live.engine import EngineTimes
@@ -42,7 +47,9 @@ def serve(host: str, port: int, jt809_port: int, replay: bool, supervise: bool, 
 
     settings = Settings()
     service = open_service(settings, replay=replay, times=EngineTimes(checkpoint_s=checkpoint_s))
-    watch = watch_live(service, settings) if supervise else None
+    if score:
+        service.fatigue = resolve_name(SCORER)(service, settings)
+    watch = watch_live(service, settings, supervise=supervise) if supervise or score else None
     if watch is not None:
         watch.start()
     app = service.app(jt809=(host, jt809_port) if jt809_port else None)

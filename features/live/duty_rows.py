@@ -4,8 +4,8 @@ The batch gives a row at the end of each full hour after a rest. Here the hour s
 earlier than the first driving after the rest, and holds half an hour of driving as in the batch. So a row means the same
 wherever it comes from, and at the end of each full hour both give the same values.
 
-Rows of hours that end later say what will be if driving goes on from the last message: what is counted grows, what the clock decides
-moves on, and what the last hour showed of speed and lane stays as it is.
+Rows of hours that end later say what will be if driving goes on from the last message: what is counted grows, what the clock
+decides moves on, and what the last hour showed of speed and lane stays as it is.
 """
 
 from __future__ import annotations
@@ -18,7 +18,17 @@ import numpy as np
 from features.driving_hours import MAX_AWAKE_H, MAX_REST_AGE_H, MIN_DRIVE_S, MIN_SHIFTS
 from features.families.duty import FAMILY
 from features.live.compiled import jit, kernel
-from features.live.evaluate import WEEK_S, crossings, driven, driven_on, end_of, longest_stop_s, rests, sleepiness, stretch_at
+from features.live.evaluate import (
+    WEEK_S,
+    crossings,
+    driven,
+    driven_on,
+    end_of,
+    longest_stop_s,
+    rests,
+    sleepiness,
+    stretch_at,
+)
 from features.live.layout import DRIFTED, DRIVING, LANE_WARNED, NEWEST
 from features.segments import DAY_S, HOUR_S, LOCAL_OFFSET_S, STOP
 from registry.duty_rules import rule_named

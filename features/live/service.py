@@ -15,6 +15,7 @@ import numpy as np
 from features.live.corrections import Corrections
 from features.live.duty_now import DutyNow, DutyReader
 from features.live.engine import EngineTimes, LiveEngine
+from features.live.fatigue import FatigueScorer
 from features.live.fold import LiveFold
 from features.live.http_door import iso, routes
 from features.live.intake import Intake
@@ -71,6 +72,8 @@ class LiveService:
         Now.
     link
         The JT/T 809 door.
+    fatigue
+        Scores fatigue; None where nobody does.
     """
 
     roster: Roster
@@ -81,6 +84,7 @@ class LiveService:
     replay: bool
     clock: LiveClock
     link: PlatformLink
+    fatigue: FatigueScorer | None = None
     began_s: float = field(default_factory=time.monotonic)
 
     def saw(self, received_us: int) -> None:
@@ -146,10 +150,12 @@ class LiveService:
         NotFound
             If the roster does not have it, or it was never heard of.
         """
-        found = self.duty_of([self.roster.slot(vehicle_id)])
+        slot = self.roster.slot(vehicle_id)
+        found = self.duty_of([slot])
         if not found:
             raise NotFound("nothing was heard of this vehicle", where="live state", remedy="Its terminal has sent nothing yet.")
-        return _document(found[0]) | {"corrections": self.engine.corrections.of(vehicle_id)}
+        fatigue = None if self.fatigue is None else self.fatigue.document(slot, int(self.now.timestamp()))
+        return _document(found[0]) | {"corrections": self.engine.corrections.of(vehicle_id), "fatigue": fatigue}
 
     def status(self) -> dict[str, Any]:
         """Return what came in, how far it is folded, and how fresh the rows are."""
@@ -170,6 +176,7 @@ class LiveService:
             "failed_listeners": engine.failed_listeners, "failed_checkpoints": engine.failed_checkpoints,
             "refusing": intake.refusing,
             "p95_s": latency, "jt809": dict(self.link.counts), **engine.corrections.counts(),
+            "fatigue": None if self.fatigue is None else self.fatigue.status(),
         }
 
 

@@ -96,11 +96,16 @@ class AlertBook:
                     found.append(Written(entry.seq, entry.at, what, alert))
             return found, seen
 
+    def new(self, events: Iterable[AlertEvent]) -> list[AlertEvent]:
+        """Return the events that have not been written: what a replay says again has been."""
+        with self._lock:
+            self.refresh()
+            return [one for one in events if (one.alert_id, one.kind, one.at_s) not in self._seen]
+
     def record(self, events: Iterable[AlertEvent], *, at: datetime) -> int:
         """Write events of the engine, and return how many were new: what a replay says again is written once."""
         with self._lock, alone(self._settings, ALERTS):
-            self.refresh()
-            new = [one for one in events if (one.alert_id, one.kind, one.at_s) not in self._seen]
+            new = self.new(events)
             for start in range(0, len(new), _AT_ONCE):
                 self._ledger.append_many([(payload_of(one), at) for one in new[start:start + _AT_ONCE]])
             self.refresh()
@@ -202,6 +207,7 @@ def lines_of(alert: Alert) -> list[dict[str, Any]]:
     return [
         {"seq": one.seq, "at": one.at, "what": one.what.kind, "by": one.what.by, "code": one.what.code, "note": one.what.note}
         if isinstance(one.what, AlertStep) else
-        {"seq": one.seq, "at": one.at, "what": one.what.kind, "severity": one.what.severity, "value": one.what.value}
+        {"seq": one.seq, "at": one.at, "what": one.what.kind, "severity": one.what.severity, "value": one.what.value,
+         **({"score_id": one.what.score_id} if one.what.score_id else {})}
         for one in alert.lived
     ]

@@ -57,6 +57,8 @@ class AlertEvent:
         Signal at the instant; None where unknown.
     lapsed
         Whether it was cleared because its signal had been unknown for long.
+    score_id
+        Decision whose score it rests on: its inputs, bundle and explanation; empty where it rests on none.
     """
 
     form: ClassVar[str] = "event"
@@ -69,6 +71,7 @@ class AlertEvent:
     severity: Severity
     value: float | None
     lapsed: bool = False
+    score_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +130,10 @@ Happening = AlertEvent | AlertStep
 
 def payload_of(one: Happening) -> dict[str, Any]:
     """Return an event or step as the ledger keeps it."""
-    return {"form": one.form, **asdict(one)}
+    kept = {"form": one.form, **asdict(one)}
+    if kept.get("score_id") == "":
+        del kept["score_id"]
+    return kept
 
 
 def read_happening(payload: dict[str, Any]) -> Happening:

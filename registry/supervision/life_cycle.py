@@ -57,6 +57,8 @@ class Alert:
         What persons made of it.
     lived
         Everything that happened to it, oldest first.
+    score_id
+        Decision that its newest event of a score rests on; empty where none does.
     """
 
     alert_id: str
@@ -71,6 +73,7 @@ class Alert:
     value: float | None
     status: Status
     lived: tuple[Lived, ...]
+    score_id: str = ""
 
     @property
     def is_open(self) -> bool:
@@ -106,6 +109,7 @@ def begun(event: AlertEvent, seq: int, at: datetime) -> Alert:
         alert_id=event.alert_id, rule_id=event.rule_id, vehicle_id=event.vehicle_id, enterprise_id=event.enterprise_id,
         raised_at=began, waiting_since=began, cleared_at=began if event.kind == "cleared" else None, severity=event.severity,
         worst=event.severity, value=event.value, status="raised", lived=(Lived(seq=seq, at=at, what=event),),
+        score_id=event.score_id,
     )
 
 
@@ -117,6 +121,7 @@ def after_event(alert: Alert, event: AlertEvent, seq: int, at: datetime) -> Aler
         alert, severity=event.severity, value=event.value, cleared_at=instant if event.kind == "cleared" else None,
         worst=max(alert.worst, event.severity, key=SEVERITIES.index), status="raised" if asks else alert.status,
         waiting_since=instant if asks else alert.waiting_since, lived=(*alert.lived, Lived(seq=seq, at=at, what=event)),
+        score_id=event.score_id or alert.score_id,
     )
 
 

@@ -49,6 +49,9 @@ class AlertOut(Closed):
     escalates_at: str | None = Field(description="when it is escalated if nobody acknowledges it")
     violation: bool = Field(description="confirmed by a person and not dismissed")
     points: float = Field(description="what it adds to the supervision score now")
+    score_id: str | None = Field(
+        description="decision whose score it rests on: `GET /v1/scores/{score_id}` has inputs, model and explanation",
+    )
 
 
 class AlertsOut(Closed):
@@ -66,6 +69,7 @@ class LivedOut(Closed):
     what: str
     severity: Severity | None = None
     value: float | None = None
+    score_id: str | None = None
     by: str | None = None
     code: str | None = None
     note: str | None = None
@@ -164,7 +168,7 @@ def alert_out(alert: Alert) -> dict[str, Any]:
         "evidence": evidence, "value": alert.value, "unit": rule.unit, "status": alert.status,
         "status_zh": STATUS_WORDS[alert.status][0], "open": alert.is_open, "raised_at": instant(alert.raised_at),
         "cleared_at": instant(alert.cleared_at), "escalates_at": instant(alert.escalates_at()), "violation": alert.is_violation,
-        "points": alert.points(),
+        "points": alert.points(), "score_id": alert.score_id or None,
     }
 
 

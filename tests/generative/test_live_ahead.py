@@ -30,7 +30,7 @@ def test_what_is_said_of_later_hours_comes_true_if_driving_goes_on(steps: list[t
     fold = LiveFold.empty(1)
     fed(fold, found, at_once=500)
     r = fold.state.vehicle[0, NEWEST]
-    if not r["last_s"] == found["time_s"].max() or not r["bits"] & DRIVING or r["n_drifted"]:
+    if r["last_s"] != found["time_s"].max() or not r["bits"] & DRIVING or r["n_drifted"]:
         return
     cutoff = int(r["last_s"]) + 60 * np.array(MINUTES)
     instants, values = fold.rows_ahead(np.array([0]), cutoff[None, :])
