@@ -241,9 +241,9 @@ class OnlineStore:
         if number != held.number:
             return None
         own = held.decoded(plan.own, rows)
-        sources = self._sources(held, plan)
+        at, sources = self._ages(held, plan)
         if not plan.joins_operator:
-            return [held.inputs(plan, *one, None, None, sources) for one in zip(ids, own, strict=True)]
+            return [held.inputs(plan, *one, None, None, sources, at) for one in zip(ids, own, strict=True)]
         operators = [mine.links.get(ENTERPRISE.id_column) for mine in own]
         wanted = list(dict.fromkeys(operator for operator in operators if operator is not None))
         if wanted:
@@ -252,15 +252,17 @@ class OnlineStore:
             return None
         theirs = dict(zip(wanted, held.decoded(plan.operator, rows), strict=True)) if wanted else {}
         return [
-            held.inputs(plan, entity_id, mine, operator, theirs.get(operator) if operator else None, sources)
+            held.inputs(plan, entity_id, mine, operator, theirs.get(operator) if operator else None, sources, at)
             for entity_id, mine, operator in zip(ids, own, operators, strict=True)
         ]
 
-    def _sources(self, held: Held, plan: ReadPlan) -> tuple[SourceAge, ...]:
+    def _ages(self, held: Held, plan: ReadPlan) -> tuple[datetime, tuple[SourceAge, ...]]:
+        """Return the instant to which ages count, and the age of every resource."""
         snapshot = held.snapshot
         if self._wall is None or not counts_by_wall(self._settings.clock, simulated=snapshot.simulated):
-            return held.sources(plan)
-        return plan.sources(snapshot.complete_until, self._wall())
+            return held.as_of, held.sources(plan)
+        at = self._wall()
+        return at, plan.sources(snapshot.complete_until, at)
 
 
 def looked_up(key: Mapping[str, str]) -> bool:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from features.families import FAMILIES
-from features.online_inputs import Freshness, OnlineInputs, SourceAge
+from features.online_inputs import Freshness, OnlineInputs, SourceAge, spoken_of
 from features.online_plan import ReadPlan, ViewPlan
 from features.packed.layout import DIGEST, EPOCH, MICROSECOND, Layout, damaged, micros
 from features.packed.reader import RowReader
@@ -24,6 +24,9 @@ from registry.units import DAYS_PER_YEAR
 _PROFILE_TTL: Final = timedelta(days=FAMILIES["vehicle_profile"].ttl_d)
 IDENTITY: Final = ViewPlan(IDENTITY_VIEW, _PROFILE_TTL // MICROSECOND, (), (VEHICLE.id_column,))
 """How a plate leads to the vehicle that bears it."""
+
+LIVE_VIEWS: Final = {"duty": "driving_hour"}
+"""View that the live stream writes beside the batch -> the resource that its rows stand for."""
 
 Values = dict[str, float | str | None]
 
@@ -111,7 +114,7 @@ class Held:
 
     def inputs(
         self, plan: ReadPlan, entity_id: str, own: Decoded, operator_id: str | None, operator: Decoded | None,
-        sources: tuple[SourceAge, ...],
+        sources: tuple[SourceAge, ...], at: datetime,
     ) -> OnlineInputs | RoadRiskError:
         """Return what is known about one entity, or why there is nothing.
 
@@ -127,6 +130,8 @@ class Held:
             Pseudonym of that enterprise.
         sources
             Age of every resource.
+        at
+            Instant to which ages count.
         """
         if plan.joins_operator and operator_id is None:
             return self._unknown("no vehicle in operation with this key", "a vehicle out of operation has no score.")
@@ -137,6 +142,7 @@ class Held:
             )
         related = {} if operator_id is None else {ENTERPRISE.id: operator_id}
         times = own.times if operator is None else own.times | operator.times
+        sources = _with_live(sources, times, at)
         return OnlineInputs(
             entity_id, related, values, self.as_of, sources, _exposure(plan.product.id, values),
             self._freshness(plan, times, sources),
@@ -178,6 +184,17 @@ class Held:
 
     def _unknown(self, message: str, advice: str) -> UnknownEntity:
         return UnknownEntity(message, where=f"as of {self.as_of:%Y-%m-%d}", remedy=f"Check the number; {advice}")
+
+
+def _with_live(sources: tuple[SourceAge, ...], times: Mapping[str, datetime], at: datetime) -> tuple[SourceAge, ...]:
+    """Return the ages of sources; of one whose live row speaks of a later instant than its deliveries, that of the row."""
+    for view, resource in LIVE_VIEWS.items():
+        instant = times.get(view)
+        if instant is not None and any(
+            one.resource == resource and one.complete_until is not None and one.complete_until < instant for one in sources
+        ):
+            sources = spoken_of(sources, resource, instant, at)
+    return sources
 
 
 def _exposure(product_id: str, values: Mapping[str, Any]) -> float | None:

@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from features.live.duty_rows import COLUMNS
+from features.live.online_push import VIEW
 from features.online import OnlineInputs, OnlineStore
+from features.online_held import LIVE_VIEWS
 from features.online_inputs import with_row
 from registry.encoding import Matrix
 from registry.errors import RoadRiskError
@@ -24,8 +26,6 @@ from serving.live import LiveScorer
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
-HOUR: Final = "driving_hour"
-DUTY: Final = "duty"
 _UNREAD: Final = -1
 _UNKNOWN: Final = -2
 
@@ -103,7 +103,7 @@ class KnownInputs:
             raise found
         told = dict(zip(COLUMNS, (None if np.isnan(value) else float(value) for value in values), strict=True))
         instant = datetime.fromtimestamp(cutoff_s, UTC)
-        return complete(model, with_row(found, DUTY, HOUR, told, instant, at))
+        return complete(model, with_row(found, VIEW, LIVE_VIEWS[VIEW], told, instant, at))
 
     def _learn(self, model: LiveScorer, slots: IntArray) -> None:
         if not len(slots):

@@ -1,0 +1,239 @@
+"""The live score of fatigue: the batch's to the last byte, forecast as each minute gives, grey when stale, and a rule."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from features.live.fatigue import TIER_RANKS, Why
+from features.online import OnlineInputs, OnlineStore
+from features.supervision.live_watch import LiveWatch
+from features.supervision.supervisor import Supervisor
+from registry.decisions import DecisionLedger
+from registry.errors import ServiceUnavailable
+from registry.products import DRIVER_FATIGUE
+from registry.settings import Settings
+from registry.supervision.book import AlertBook
+from registry.supervision.events import AlertEvent
+from serving.desk import complete
+from serving.replay import replay_of
+from serving.rows import score_many
+from tests.lib.fatigue import Fleet, fatigue_bundle
+from tests.lib.homes import make_live
+from tests.lib.positions import Leg, at
+
+SAME = ("score", "points", "percentile", "tier", "answer", "reasons", "groups", "decomposition", "no_score", "coverage")
+
+
+@pytest.fixture
+def fleet(tiny: Settings, tmp_path: Path) -> Iterator[Fleet]:
+    made = Fleet(tiny, tmp_path)
+    yield made
+    made.close()
+
+
+def stored_answer(fleet: Fleet, slot: int):
+    """Return what the scoring service says of a vehicle whose live row has been pushed to the online store."""
+    cutoff, values = fleet.service.engine.fold.duty_rows(np.array([slot]))
+    fleet.service.engine.push.write(np.array([slot]), cutoff, values, fleet.service.clock())
+    store = OnlineStore(fleet.settings, lambda: datetime.now(UTC))
+    (inputs,) = store.read_many(DRIVER_FATIGUE.id, [fleet.vehicles[slot][0]])
+    store.close()
+    assert isinstance(inputs, OnlineInputs)
+    model = fleet.fatigue._model.scorer
+    return inputs, score_many(model, [complete(model, inputs)], product=DRIVER_FATIGUE)[0]
+
+
+def test_the_live_score_is_that_of_the_stored_row_to_the_last_byte(fleet: Fleet) -> None:
+    fleet.drives(0, [Leg("07:00", "10:40", 70.0)])
+    fleet.drives(1, [Leg("07:30", "08:10", 60.0), Leg("08:10", "08:20", 0.0), Leg("08:20", "10:40", 60.0)])
+    fleet.look(at("10:35"))
+    for slot in (0, 1):
+        inputs, stored = stored_answer(fleet, slot)
+        live_inputs, live = fleet.fatigue.scored(slot, fleet.start_s + at("10:35"))
+        assert live.encoded == stored.encoded
+        assert live.answer["points"] is not None
+        for name in SAME:
+            assert json.dumps(live.answer[name]) == json.dumps(stored.answer[name]), name
+        board = fleet.fatigue.board
+        assert board.points[slot] == pytest.approx(live.answer["points"], abs=1e-9)
+        assert board.tier[slot] == TIER_RANKS[live.answer["tier"]["code"]]
+        # The age of the hour is that of the row, and not of the last delivery.
+        for one in (inputs, live_inputs):
+            (hour,) = [age for age in one.sources if age.resource == "driving_hour"]
+            assert hour.complete_until == datetime.fromtimestamp(int(board.row_s[slot]), UTC)
+
+
+def test_the_forecast_is_what_each_minute_gives(fleet: Fleet) -> None:
+    fleet.drives(0, [Leg("07:00", "12:00", 70.0)])
+    fleet.drives(1, [Leg("08:55", "12:00", 70.0)])
+    fleet.look(at("09:50"))
+    fleet.fatigue.look_ahead(fleet.start_s + at("09:50"))
+    board, model = fleet.fatigue.board, fleet.fatigue._model.scorer
+    assert board.why.tolist() == [Why.SCORED, Why.SHORT]
+    minutes = np.arange(241)
+    _, orange, red = model.manifest.cut_points
+    for slot in (0, 1):
+        begin = int(board.ahead_s[slot])
+        cutoff, values = fleet.service.engine.fold.rows_ahead(np.array([slot]), begin + 60 * minutes[None, :])
+        there = cutoff[0] > 0
+        matrix, known = fleet.fatigue._inputs.matrix(model, np.full(there.sum(), slot), values[0, there])
+        assert known.all()
+        points = np.full(len(minutes), np.nan)
+        points[there] = model.scorer.points(matrix)
+        for cut, told in ((orange, board.orange_min[slot]), (red, board.red_min[slot])):
+            over = minutes[np.nan_to_num(points, nan=-1.0) >= cut]
+            assert told == (over[0] if len(over) else math.inf)
+    assert 0 < board.orange_min[0] < math.inf
+    # Nothing is said of now in the first hour after a rest, and of later all the same.
+    assert 30 < board.orange_min[1] < math.inf
+    document = fleet.service.duty(fleet.vehicles[1][0])["fatigue"]
+    assert (document["tier"]["code"], document["why"]["code"]) == ("grey", "short")
+    assert document["forecast"]["minutes_to_orange"] == board.orange_min[1]
+
+
+def test_a_vehicle_that_is_not_heard_of_has_no_score(fleet: Fleet) -> None:
+    fleet.drives(0, [Leg("07:00", "10:00", 70.0)])
+    tiers = fleet.look(at("09:59:30"))
+    assert tiers[0] >= 1.0
+    vehicle = fleet.vehicles[0][0]
+    assert fleet.service.duty(vehicle)["fatigue"]["tier"]["code"] != "grey"
+    fleet.service.saw((fleet.start_s + at("10:09")) * 1_000_000)
+    assert fleet.service.duty(vehicle)["fatigue"]["why"]["code"] == "scored"
+    # Nobody has looked since: whoever asks is told that it is stale all the same.
+    fleet.service.saw((fleet.start_s + at("10:11")) * 1_000_000)
+    document = fleet.service.duty(vehicle)["fatigue"]
+    assert (document["tier"]["code"], document["why"]["code"], document["points"]) == ("grey", "stale", None)
+    assert fleet.fatigue.board.seen_at(fleet.start_s + at("10:11")).tier.tolist() == [0, 0]
+    assert np.isnan(fleet.look(at("10:02"))[0])
+    assert fleet.look(at("10:30"))[0] != 0.0
+    assert fleet.fatigue.board.why.tolist() == [Why.STALE, Why.UNHEARD]
+
+
+def test_one_score_a_minute_and_vehicle_and_none_where_nothing_came(fleet: Fleet) -> None:
+    fleet.drives(0, [Leg("07:00", "10:00", 70.0)])
+    for clock in ("09:00", "09:01", "09:02"):
+        fleet.look(at(clock))
+    assert fleet.fatigue.status()["scored"] == 3
+    fleet.fatigue.tiers(_again(fleet, at("09:02:20")))
+    assert fleet.fatigue.status()["scored"] == 3
+
+
+def _again(fleet: Fleet, at_s: int):
+    from features.live.fatigue import FatigueRows
+
+    return FatigueRows.take(fleet.service.engine.fold, fleet.start_s + at_s)
+
+
+def test_a_promotion_is_taken_up_without_a_restart(fleet: Fleet) -> None:
+    fleet.drives(0, [Leg("07:00", "10:00", 70.0)])
+    fleet.look(at("09:30"))
+    before, points = fleet.fatigue.board.digest, fleet.fatigue.board.points[0]
+    other = fatigue_bundle(driving=0.5)
+    make_live(fleet.settings, [other])
+    fleet.fatigue.tiers(_again(fleet, at("09:30:10")))
+    board = fleet.fatigue.board
+    assert before != board.digest == other.digest
+    assert board.points[0] != points
+    assert fleet.service.duty(fleet.vehicles[0][0])["fatigue"]["model"]["digest"] == other.digest
+
+
+def test_a_model_that_does_not_verify_changes_nothing(fleet: Fleet) -> None:
+    fleet.drives(0, [Leg("07:00", "10:00", 70.0)])
+    fleet.look(at("09:30"))
+    before = fleet.fatigue.board.digest
+    make_live(fleet.settings, [fatigue_bundle(driving=0.5)], sign=False)
+    fleet.look(at("09:31"))
+    assert fleet.fatigue.board.digest == before
+    assert "sign" in fleet.fatigue.status()["problem"]
+
+
+def test_without_a_model_nothing_is_scored(tiny: Settings, tmp_path: Path) -> None:
+    fleet = Fleet(tiny, tmp_path, bundles=[])
+    fleet.drives(0, [Leg("07:00", "10:00", 70.0)])
+    assert np.isnan(fleet.look(at("09:30"))[0])
+    assert fleet.service.duty(fleet.vehicles[0][0])["fatigue"]["why"]["code"] == "no_model"
+    make_live(fleet.settings, [fatigue_bundle()])
+    assert fleet.look(at("09:31"))[0] >= 1.0
+    fleet.close()
+
+
+def watched(fleet: Fleet, clocks: Iterator[str]) -> list[AlertEvent]:
+    book = AlertBook.open(fleet.settings)
+    supervisor = Supervisor(fleet.service.engine.fold, fleet.service.roster)
+    watch = LiveWatch(fleet.service, supervisor, book, lambda: fleet.service.now)
+    for clock in clocks:
+        fleet.until(at(clock))
+        watch.look(fleet.start_s + at(clock))
+        look = watch._waiting.get()
+        with suppress(ServiceUnavailable):
+            watch._take(look)
+    alerts = book.alerts(lambda alert: alert.rule_id == "fatigue_score")
+    told = [line.what for alert in reversed(alerts) for line in alert.lived if isinstance(line.what, AlertEvent)]
+    book.close()
+    return told
+
+
+def minutes(start: str, end: str) -> Iterator[str]:
+    return (f"{minute // 60:02d}:{minute % 60:02d}" for minute in range(at(start) // 60, at(end) // 60))
+
+
+def test_an_alert_rises_with_the_score_and_goes_with_the_rest_and_its_decision_replays(fleet: Fleet) -> None:
+    fleet.drives(0, [Leg("06:00", "11:00", 70.0), Leg("11:00", "12:00", 0.0)])
+    told = watched(fleet, minutes("08:00", "12:00"))
+    kinds = [event.kind for event in told]
+    assert kinds[0] == "raised"
+    assert kinds[-1] == "cleared"
+    assert told[0].severity == "orange"
+    # A rest is one after 20 minutes, and the alert goes five minutes later.
+    assert told[-1].at_s == fleet.start_s + at("11:25")
+    ledger = DecisionLedger.open(fleet.settings)
+    for event in told:
+        assert bool(event.score_id) == (event.kind in {"raised", "worsened", "reopened"})
+        if event.score_id:
+            decision = ledger.get(event.score_id)
+            assert decision.request_id == f"alert:{event.alert_id}"
+            assert decision.answer["tier"]["code"] == event.severity
+            assert decision.entity_id == event.vehicle_id
+            scorer = fleet.fatigue._model.current.with_digest(decision.product, decision.digest)
+            assert replay_of(decision, scorer, at=datetime.now(UTC))["identical"] is True
+    ledger.close()
+
+
+def test_an_alert_waits_until_its_decision_can_be_recorded(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet.drives(0, [Leg("06:00", "11:00", 70.0)])
+    record = fleet.fatigue._decisions.record_many
+    refused = []
+
+    def refuses(decisions, **beside):
+        if len(refused) < 3:
+            refused.append(len(decisions))
+            raise ServiceUnavailable("the ledger is locked")
+        return record(decisions, **beside)
+
+    monkeypatch.setattr(fleet.fatigue._decisions, "record_many", refuses)
+    told = watched(fleet, minutes("08:00", "11:00"))
+    assert refused == [1, 1, 1]
+    assert [event.kind for event in told][:1] == ["raised"]
+    ledger = DecisionLedger.open(fleet.settings)
+    assert ledger.get(told[0].score_id).entity_id == fleet.vehicles[0][0]
+    ledger.close()
+
+
+def test_the_document_has_at_most_four_reasons_and_the_model(fleet: Fleet) -> None:
+    fleet.drives(0, [Leg("05:00", "10:00", 70.0)])
+    fleet.look(at("09:55"))
+    fleet.fatigue.look_ahead(fleet.start_s + at("09:55"))
+    document = fleet.service.duty(fleet.vehicles[0][0])["fatigue"]
+    assert 1 <= len(document["reasons"]) <= 4
+    assert document["model"]["version"] == "1"
+    assert document["age_s"] >= 0
+    assert document["forecast"]["minutes_to_orange"] == 0
+    assert "已达到橙色" in document["forecast"]["zh"]
