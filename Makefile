@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo test check bench docs screenshots lock clean
+.PHONY: setup demo test check bench docs screenshots stories lock clean
 
 $(STAMP): constraints.txt pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -33,6 +33,11 @@ docs: $(STAMP)
 # Pictures of every page of the console over a home with live models: make screenshots HOME_DIR=var KEYS_DIR=.keys OUT=var/screenshots
 screenshots: $(STAMP)
 	ROADRISK_HOME=$(or $(HOME_DIR),var) ROADRISK_KEYS_DIR=$(or $(KEYS_DIR),.keys) $(BIN)/python -m tests.browser.screenshots $(or $(OUT),var/screenshots)
+
+# The three stories in a browser over a copy of a demonstration, some minutes: make demo ARGS=--exit, then make stories HOME_DIR=var KEYS_DIR=.keys
+stories: $(STAMP)
+	ROADRISK_TEST_BROWSER=required ROADRISK_TEST_STORY_HOME=$(abspath $(or $(HOME_DIR),var)) \
+	ROADRISK_TEST_STORY_KEYS=$(abspath $(or $(KEYS_DIR),.keys)) $(BIN)/python -m pytest tests/browser/test_stories.py $(ARGS)
 
 # The constraints are compiled by uv, which only this target needs.
 lock:

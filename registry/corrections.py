@@ -88,6 +88,8 @@ class Correction:
         Where it stands.
     decided_at, decided_by, result
         The decision and its reason; None while open.
+    via
+        How the decision was written where that was not a command, such as the key of a session of the console.
     delivery_id, delivered_at
         The delivery that carries an accepted correction; None until it is known.
     """
@@ -101,6 +103,7 @@ class Correction:
     decided_at: datetime | None = None
     decided_by: str | None = None
     result: str | None = None
+    via: str | None = None
     delivery_id: str | None = None
     delivered_at: datetime | None = None
 
@@ -159,9 +162,14 @@ def open_request(settings: Settings, request: CorrectionRequest, *, received_at:
 
 
 def decide(
-    settings: Settings, correction_id: str, *, accept: bool, decided_by: str, result: str, at: datetime
+    settings: Settings, correction_id: str, *, accept: bool, decided_by: str, result: str, at: datetime, via: str = ""
 ) -> Correction:
     """Decide a request, once; a decision is signed with a name and a reason.
+
+    Parameters
+    ----------
+    via
+        How it was written where that is not a command.
 
     Raises
     ------
@@ -170,22 +178,20 @@ def decide(
     InvalidRequest
         If it is decided already, or name or reason are missing or hold what looks like a natural key.
     """
-    _check_text("decided_by", decided_by)
-    _check_text("result", result)
     with alone(settings, TABLE), _ledger(settings) as ledger:
-        before = _state(ledger, correction_id)
-        if before.status != "open":
-            raise InvalidRequest(
-                f"correction {correction_id} was {before.status} by {before.decided_by}", where="correction ledger",
-                remedy="Open a new request if there is new evidence.",
-            )
-        if at < before.received_at:
-            raise InvalidRequest(f"decided at {at.isoformat()}, before it came in", remedy="Check the clock.")
+        _check_decision(_state(ledger, correction_id), decided_by=decided_by, result=result, at=at)
         ledger.append({
             "event": "decided", "correction_id": correction_id, "status": "accepted" if accept else "refused",
-            "decided_by": decided_by.strip(), "result": result.strip(),
+            "decided_by": decided_by.strip(), "result": result.strip(), **({"via": via} if via else {}),
         }, at=at)
         return _state(ledger, correction_id)
+
+
+def check_decision(settings: Settings, correction_id: str, *, decided_by: str, result: str, at: datetime) -> Correction:
+    """Return a request that could be decided so; nothing is written. It raises what `decide` raises."""
+    found = correction(settings, correction_id)
+    _check_decision(found, decided_by=decided_by, result=result, at=at)
+    return found
 
 
 def record_delivery(settings: Settings, correction_id: str, *, delivery_id: str, at: datetime) -> Correction:
@@ -291,6 +297,18 @@ def pseudonym_of(resource: Resource, field: str) -> str | None:
     return None
 
 
+def _check_decision(before: Correction, *, decided_by: str, result: str, at: datetime) -> None:
+    _check_text("decided_by", decided_by)
+    _check_text("result", result)
+    if before.status != "open":
+        raise InvalidRequest(
+            f"correction {before.id} was {before.status} by {before.decided_by}", where="correction ledger",
+            remedy="Open a new request if there is new evidence.",
+        )
+    if at < before.received_at:
+        raise InvalidRequest(f"decided at {at.isoformat()}, before it came in", remedy="Check the clock.")
+
+
 def _check(request: CorrectionRequest) -> None:
     if request.resource not in RESOURCES:
         raise InvalidRequest(f"no resource {request.resource!r}", remedy="See docs/reference/resources.md.")
@@ -352,7 +370,7 @@ def _changes(entry: Entry) -> dict[str, Any]:
     if payload["event"] == "delivered":
         return {"delivery_id": payload["delivery_id"], "delivered_at": entry.at}
     names = ("status", "decided_by", "result")
-    return {name: payload[name] for name in names} | {"decided_at": entry.at}
+    return {name: payload[name] for name in names} | {"via": payload.get("via")} | {"decided_at": entry.at}
 
 
 def _opened(entry: Entry) -> Correction:

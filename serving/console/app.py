@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from registry.errors import RoadRiskError
+from serving.console.correction_routes import correction_router
 from serving.console.decision_routes import decision_router
 from serving.console.entry_routes import entry_router
 from serving.console.governance_exports import export_router
@@ -37,7 +38,7 @@ def create_console(console: Console) -> ASGIApp:
     for router in (search_router(console, portraits), decision_router(console, portraits), portrait_router(console, portraits)):
         app.include_router(router)
     for router_of in (
-        entry_router, what_if_router, model_router, overview_router, governance_router, record_router, export_router,
+        entry_router, what_if_router, model_router, overview_router, governance_router, record_router, correction_router, export_router,
         monitoring_router,
     ):
         app.include_router(router_of(console))

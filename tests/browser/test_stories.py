@@ -1,4 +1,7 @@
-"""Three stories from end to end, in a real Chromium over a served tiny province (simulated)."""
+"""Three stories from end to end, in a real Chromium over a served province (simulated).
+
+The province is a tiny one; `make stories` walks them over a copy of the demonstration.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from registry.settings import Settings
 from tests.lib.browser import WIDE, violations
-from tests.lib.story_home import ENTERPRISE, PRICING, StoryHome, story_home, train
+from tests.lib.story_home import ENTERPRISE, PRICING, StoryHome, given_home, story_home
 
 
 @pytest.fixture(scope="module")
-def home(tiny: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoryHome]:
-    with story_home(tiny, tmp_path_factory.mktemp("stories")) as made:
+def home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoryHome]:
+    # A given home needs no tiny province, which takes a minute to make.
+    with story_home(given_home() or request.getfixturevalue("tiny"), tmp_path_factory.mktemp("stories")) as made:
         yield made
 
 
@@ -97,7 +100,7 @@ def test_an_underwriter_explains_a_premium(desk: Page, home: StoryHome) -> None:
 
 
 def test_an_engineer_compares_a_challenger_promotes_it_and_rolls_it_back(desk: Page, home: StoryHome) -> None:
-    number = train(home.settings, ENTERPRISE, seed=2)
+    number = home.challenger()
     found = home.command("compare", f"{ENTERPRISE}@{number}", f"{ENTERPRISE}@1", "--replicates", "20", "--keep", "--json")
     come_in(desk, home, "engineer")
     desk.goto(f"{home.url}/console/models/{ENTERPRISE}-{found['a']['digest'][:16]}")

@@ -1,8 +1,9 @@
-"""A tiny province with trained, registered and live models, for stories that are walked from end to end."""
+"""A province with trained, registered and live models, for stories that are walked from end to end: a tiny one, or a given home."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,7 @@ from registry.access.local import init_local
 from registry.access.scenarios import Request
 from registry.access.terms import Term
 from registry.cli import roadrisk
+from registry.promotion import live
 from registry.settings import Settings
 from tests.lib.access import activate, token_of
 from tests.lib.corrections import CASES, operator_with_cases
@@ -31,6 +33,8 @@ from tests.lib.processes import ROOT, command_line, environment_of, free_port, r
 
 ENTERPRISE, PRICING = "enterprise_risk", "insurance_pricing"
 RELOADED_S = 60.0
+GIVEN_HOME, GIVEN_KEYS = "ROADRISK_TEST_STORY_HOME", "ROADRISK_TEST_STORY_KEYS"
+"""Variables that name a home whose copy the stories walk, with its keys: the demonstration that `roadrisk demo` made."""
 CLOCK = {"ROADRISK_CLOCK": "snapshot"}
 """The province ends in the past, and what arrives later is no reason to let its sources grow old."""
 LENIENT = {"*": {
@@ -51,10 +55,15 @@ class StoryHome:
     uscc: str
     cases: list[dict[str, Any]]
     vehicle: dict[str, str]
+    given: bool
 
     def command(self, *arguments: str) -> Any:
         """Run `roadrisk` on this home; return what it printed as JSON where that was asked for."""
         return command(self.settings, *arguments)
+
+    def challenger(self) -> int:
+        """Train a second version of the enterprise model: as it is declared on a given home, for a second on a tiny one."""
+        return train(self.settings, ENTERPRISE, seed=2, small=not self.given)
 
     def score(self, product: str, entity: dict[str, str], who: str) -> dict[str, Any]:
         """Ask the running service for a score, as a consumer."""
@@ -102,40 +111,54 @@ def command(settings: Settings, *arguments: str) -> Any:
     return json.loads(ran.stdout) if "--json" in arguments else ran.stdout
 
 
-def train(settings: Settings, product: str, seed: int) -> int:
-    """Train a version for a second; return its number."""
+def train(settings: Settings, product: str, seed: int, *, small: bool = True) -> int:
+    """Train a version, a small one for a second; return its number."""
     from training.pipeline import train_product
     from training.products import task_for, training_frame
 
     task = task_for(product, settings)
-    small = replace(task, components=tuple(replace(one, parameters={**one.parameters, **FAST}) for one in task.components))
+    if small:
+        task = replace(task, components=tuple(replace(one, parameters={**one.parameters, **FAST}) for one in task.components))
     frame, snapshot = training_frame(product, settings)
     made = train_product(
-        small, frame, settings=settings, snapshot=snapshot, replicates=0, seed=seed, documents=False, by="赵工"
+        task, frame, settings=settings, snapshot=snapshot, replicates=0, seed=seed, documents=False, by="赵工"
     )
     assert made.version is not None
     return made.version
 
 
+def given_home() -> Settings | None:
+    """Return the home that the environment names for the stories; None where it names none."""
+    home, keys = os.environ.get(GIVEN_HOME), os.environ.get(GIVEN_KEYS)
+    if home is None or keys is None:
+        return None
+    assert (Path(home) / "examples.json").is_file(), f"{home} is no home of a demonstration; make one with `make demo ARGS=--exit`"
+    return Settings(home=Path(home), keys_dir=Path(keys))
+
+
 @contextmanager
-def story_home(tiny: Settings, folder: Path, products: Sequence[str] = (ENTERPRISE, PRICING)) -> Iterator[StoryHome]:
-    """Serve a copy of the tiny province in which these products are live, with a regulator, an insurer and an engineer."""
-    shutil.copytree(tiny.home, folder / "home", copy_function=shutil.copy)
-    shutil.copytree(tiny.keys_dir, folder / "keys")
-    settings = tiny.model_copy(update={"home": folder / "home", "keys_dir": folder / "keys"})
+def story_home(original: Settings, folder: Path, products: Sequence[str] = (ENTERPRISE, PRICING)) -> Iterator[StoryHome]:
+    """Serve a copy of a home in which these products are live, with a regulator, an insurer and an engineer.
+
+    A product that is not live there is trained, small, and promoted.
+    """
+    shutil.copytree(original.home, folder / "home", copy_function=shutil.copy)
+    shutil.copytree(original.keys_dir, folder / "keys")
+    settings = original.model_copy(update={"home": folder / "home", "keys_dir": folder / "keys"})
     (settings.home / "lenient.json").write_text(json.dumps(LENIENT))
-    now = datetime.now(UTC)
+    now, before = datetime.now(UTC), live(settings)
     init_local(settings, now=now)
     for product in products:
-        number = train(settings, product, seed=1)
-        command(settings, "models", "promote", product, str(number), "--approver", "李工", "--reason", "首个版本", "--json")
+        if product not in before:
+            number = train(settings, product, seed=1)
+            command(settings, "models", "promote", product, str(number), "--approver", "李工", "--reason", "首个版本", "--json")
     names = {"regulator": "省交通运输厅", "insurer": "某财产保险公司", "engineer": "算法组"}
     keys = {role: _consumer(settings, role, zh, products, now) for role, zh in names.items()}
     uscc, cases = operator_with_cases(settings, published(settings).snapshot.as_of_time)
     examples = json.loads((settings.home / "examples.json").read_text(encoding="utf-8"))
     port, environment = free_port(), {**environment_of(settings), **CLOCK}
     with running(command_line("serve", "--port", str(port)), environment, port, folder / "serve.log", ROOT) as url:
-        yield StoryHome(settings, url, keys, uscc, cases, {"vin": examples["vehicle"][0]["vin"]})
+        yield StoryHome(settings, url, keys, uscc, cases, {"vin": examples["vehicle"][0]["vin"]}, given=bool(before))
 
 
 def _consumer(settings: Settings, role: Any, zh: str, products: Sequence[str], now: datetime) -> str:

@@ -117,6 +117,50 @@ def test_a_document_is_handed_out_after_it_was_recorded(installed, regulator, in
     assert "周敏" in visitor.get("/console/governance/ledgers").text
 
 
+def test_a_correction_is_decided_in_two_steps_and_the_ledger_names_person_and_key(installed, regulator):
+    made = open_request(installed.settings, WRONG, received_at=installed.clock.now, at=installed.clock.now)
+    visitor, address = installed.visitor(regulator), f"/console/governance/corrections/{made.id}"
+    assert address in visitor.get("/console/governance/corrections").text
+    said = {"verdict": "accept", "by": "王工", "result": "案卷所载与申请一致"}
+    checked = visitor.send(address, f"{address}/decision", **said)
+    assert checked.status_code == 200
+    assert "确认并写入台账" in checked.text
+    assert corrections(installed.settings)[0].status == "open", "nothing is written before it was confirmed"
+    assert visitor.send(address, f"{address}/decision", **said, confirmed="yes").status_code == 303
+    (found,) = corrections(installed.settings)
+    assert (found.status, found.decided_by, found.result) == ("accepted", "王工", "案卷所载与申请一致")
+    assert (found.via or "").startswith("console regulator-a ")
+    assert f"roadrisk corrections deliver {made.id}" in visitor.get(address).text
+    again = visitor.send(address, f"{address}/decision", **said, confirmed="yes")
+    assert again.status_code == 422, "a request is decided once"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "by", "result"),
+    [("accept", " ", "x"), ("accept", "王工", " "), ("maybe", "王工", "x"), ("refuse", "王工", "见赣A12345案卷"), ("refuse", "王工", "长" * 201)],
+)
+def test_a_decision_that_may_not_be_made_says_why_and_changes_nothing(installed, regulator, verdict, by, result):
+    made = open_request(installed.settings, WRONG, received_at=installed.clock.now, at=installed.clock.now)
+    visitor, address = installed.visitor(regulator), f"/console/governance/corrections/{made.id}"
+    answer = visitor.send(address, f"{address}/decision", verdict=verdict, by=by, result=result, confirmed="yes")
+    assert answer.status_code == 422
+    assert 'role="alert"' in answer.text
+    assert corrections(installed.settings)[0].status == "open"
+
+
+def test_a_correction_is_decided_by_who_governs_alone_and_with_the_token_of_the_form(installed, regulator, insurer):
+    made = open_request(installed.settings, WRONG, received_at=installed.clock.now, at=installed.clock.now)
+    address = f"/console/governance/corrections/{made.id}"
+    said = {"verdict": "accept", "by": "王工", "result": "x", "confirmed": "yes"}
+    visitor = installed.visitor(insurer)
+    assert visitor.get(address).status_code == 403
+    assert visitor.send("/console/search", f"{address}/decision", **said).status_code == 403
+    visitor = installed.visitor(regulator)
+    assert visitor.request("POST", f"{address}/decision", data=said).status_code == 403
+    assert visitor.get("/console/governance/corrections/0123456789abcdef").status_code == 404
+    assert corrections(installed.settings)[0].status == "open"
+
+
 def test_ledgers_are_verified_by_a_button_and_a_changed_one_is_found(installed, regulator, insurer):
     import sqlite3
     from contextlib import closing

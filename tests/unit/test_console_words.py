@@ -13,6 +13,7 @@ from registry.access.duties import KINDS
 from registry.access.roles import ACTIONS, DETAILS, ROLES
 from registry.access.scenarios import CHARGE_CLASSES, STATUSES, STEPS
 from registry.scale import TIERS
+from serving.console.correction_routes import VERDICTS
 from serving.console.governance_routes import SECTIONS
 from serving.console.messages import LANGUAGES, catalogue, text
 from serving.console.pages import NAVIGATION, environment
@@ -26,6 +27,7 @@ BUILT = {
     *(f"kind.{kind}" for kind in NUMBERS), *(f"nav.{name}" for name, _ in NAVIGATION), *(f"duty.{kind}" for kind in KINDS),
     *(f"step.{step}" for step in ("apply", "local", *STEPS)), *(f"status.{one}" for one in STATUSES),
     *(f"charge.{one}" for one in CHARGE_CLASSES), *(f"action.{one}" for one in ACTIONS), *(f"gov.tab.{one}" for one in SECTIONS),
+    *(f"correct.{step}{one}" for one in VERDICTS for step in ("", "confirm_")),
     *(f"fair.{one}" for one in ("follows", "no_more", "elasticity_score", "elasticity_outcome", "elasticity_excess")),
 }
 PREFIXES = (
