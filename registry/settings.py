@@ -67,6 +67,8 @@ class Settings(BaseSettings):
         Address of an OpenTelemetry collector that receives spans; none by default.
     gate_rules
         JSON file of thresholds that replace those of `registry.gate_rules`, by product; none by default.
+    monitor_limits
+        JSON file of limits that replace those of `roadrisk monitor`, by product; none by default.
     cjk_font
         Font file with Chinese characters for pictures and PDF documents; by default the system's folders are searched.
     webhook_hosts
@@ -109,6 +111,7 @@ class Settings(BaseSettings):
     access_rules: Path | None = None
     otlp_endpoint: str = ""
     gate_rules: Path | None = None
+    monitor_limits: Path | None = None
     cjk_font: Path | None = None
     webhook_hosts: tuple[str, ...] = ()
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from serving.monitoring.rules import LEAST_SHARE, LIMITS, PSI_ACT
+from serving.monitoring.rules import LEAST_SHARE, LIMITS, PSI_ACT, Limit
 
 Figures = dict[str, Any]
 
 
-def alerts(report: Mapping[str, Any]) -> list[Figures]:
+def alerts(report: Mapping[str, Any], limits: Sequence[Limit] = LIMITS) -> list[Figures]:
     """Return every limit with its value and state, the worst first; a value that is not known says so."""
     values = _values(report)
     order = {"act": 0, "watch": 1, "unknown": 3, "good": 2}
@@ -18,10 +18,10 @@ def alerts(report: Mapping[str, Any]) -> list[Figures]:
         {
             "id": limit.id, "zh": limit.zh, "en": limit.en, "value": values.get(limit.id),
             "state": limit.state(values.get(limit.id)),
-            "watch": limit.watch, "act": limit.act, "centre": limit.centre, "todo_zh": limit.todo_zh,
-            "todo_en": limit.todo_en,
+            "watch": limit.watch, "act": limit.act, "centre": limit.centre, "replaced": limit.replaced,
+            "todo_zh": limit.todo_zh, "todo_en": limit.todo_en,
         }
-        for limit in LIMITS
+        for limit in limits
     ]
     return sorted(found, key=lambda one: order[one["state"]])
 

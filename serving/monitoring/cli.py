@@ -59,12 +59,12 @@ def _view(made: dict[str, dict[str, Any]]) -> RenderableType:
     parts: list[RenderableType] = []
     for name, found in made.items():
         rows = [
-            (one["state"], one["en"], _rounded(one["value"]), one["watch"], one["act"],
+            (one["state"], one["en"], _rounded(one["value"]), f"{one['watch']:g}{_by(one)}", f"{one['act']:g}{_by(one)}",
              one["todo_en"] if one["state"] in ("watch", "act") else None)
             for one in found["alerts"]
         ]
         title = f"{name} version {found['live_version']}, as of {found['as_of'][:10]}{', simulated' * found['simulated']}"
-        parts.append(table(("", "measure", "value", "watch [A]", "act [A]", "what to do"), rows, title=title))
+        parts.append(table(("", "measure", "value", "watch", "act", "what to do"), rows, title=title))
         if found["estimate"] and found["estimate"]["summary"]["months"]:
             told = found["estimate"]["summary"]
             parts.append(
@@ -72,6 +72,11 @@ def _view(made: dict[str, dict[str, Any]]) -> RenderableType:
                 f"{told['error']:.3f} (saying 1: {told['error_of_one']:.3f}), inside the interval {told['inside']:.0%}."
             )
     return Group(*parts)
+
+
+def _by(alert: dict[str, Any]) -> str:
+    """Return who says a limit: an assumption of the platform, or the installation's own file."""
+    return "" if alert["replaced"] else " [A]"
 
 
 def _rounded(value: float | None) -> float | None:

@@ -28,7 +28,7 @@ from serving.monitoring.joined import (
     unit_of,
 )
 from serving.monitoring.measures import balance, gini, gini_interval
-from serving.monitoring.rules import REFERENCE_LABELS
+from serving.monitoring.rules import REFERENCE_LABELS, limits_for
 from serving.monitoring.segments import fairness
 from serving.monitoring.stability import explanation_drift, feature_drift, score_drift
 
@@ -77,7 +77,7 @@ def report(settings: Settings, panel: Panel, product: str, *, min_cell: int) -> 
         "inspection": None if unseen is None else inspection(settings, product, unseen, seed=settings.seed),
         "proxies": judged.get("proxies"), "min_cell": min_cell,
     }
-    return found | {"alerts": alerts(found)}
+    return found | {"alerts": alerts(found, limits_for(settings, product))}
 
 
 def calibration(joined: pd.DataFrame, learnt_until: datetime) -> Figures:

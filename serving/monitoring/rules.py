@@ -1,12 +1,24 @@
 """What is watched, from which value on it is to be looked at or acted upon, and what to do then: plain data.
 
-Every limit is an assumption [A]; 0.1 and 0.25 for a stability index are customary in credit scoring [G].
+Every limit is an assumption [A]; 0.1 and 0.25 for a stability index are customary in credit scoring [G]. A file of
+`Settings.monitor_limits` replaces single ones, by product or for all of them under ``*``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from registry.errors import ConfigurationError
+from registry.products import PRODUCTS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from registry.settings import Settings
 
 State = Literal["good", "watch", "act", "unknown"]
 
@@ -36,6 +48,8 @@ class Limit:
         Value that is as it should be; None where more is simply worse.
     todo_zh, todo_en
         What to do.
+    replaced
+        Whether a file of this installation says when to look and to act, and not this module.
     """
 
     id: str
@@ -46,6 +60,7 @@ class Limit:
     todo_zh: str
     todo_en: str
     centre: float | None = None
+    replaced: bool = False
 
     def state(self, value: float | None) -> State:
         """Return what a value calls for."""
@@ -99,3 +114,64 @@ LIMITS: Final[tuple[Limit, ...]] = (
         todo_en="an early warning only: hold it against labels as they mature, and change nothing on it alone",
     ),
 )
+
+ALL_PRODUCTS: Final = "*"
+
+
+class _Replaced(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    watch: float | None = None
+    act: float | None = None
+
+
+_FILE: Final = TypeAdapter(dict[str, dict[str, _Replaced]])
+
+
+def limits_for(settings: Settings, product: str) -> tuple[Limit, ...]:
+    """Return the limits of a product with what the file of `Settings.monitor_limits` replaces.
+
+    Raises
+    ------
+    ConfigurationError
+        If the file cannot be read, names a product or measure that does not exist, or says to act before to look.
+    """
+    path = settings.monitor_limits
+    if path is None:
+        return LIMITS
+    told = _read(path)
+    for_all, own = told.get(ALL_PRODUCTS, {}), told.get(product, {})
+    changes = {name: {**for_all.get(name, {}), **own.get(name, {})} for name in {*for_all, *own}}
+    return tuple(_changed(limit, changes[limit.id], path) if limit.id in changes else limit for limit in LIMITS)
+
+
+def _changed(limit: Limit, change: dict[str, float], path: Path) -> Limit:
+    made = replace(limit, **change, replaced=True)
+    if not 0.0 < made.watch <= made.act:
+        raise ConfigurationError(
+            f"limits of {limit.id} are watch {made.watch:g} and act {made.act:g}", where=str(path),
+            remedy="Give 0 < watch <= act; of a measure around 1 both are distances from 1.",
+        )
+    return made
+
+
+def _read(path: Path) -> dict[str, dict[str, dict[str, float]]]:
+    try:
+        read: Any = json.loads(path.read_bytes())
+        told = _FILE.validate_python(read)
+    except (OSError, ValueError) as error:
+        met = error.errors()[0] if isinstance(error, ValidationError) else None
+        said = f"{'.'.join(map(str, met['loc'])) or 'the whole'}: {met['msg']}" if met else str(error)
+        raise ConfigurationError(
+            f"the file of monitoring limits cannot be used: {said}", where=str(path),
+            remedy='Write it as {"*": {"score_psi": {"watch": 0.1, "act": 0.25}}}, or unset ROADRISK_MONITOR_LIMITS.',
+        ) from error
+    known = {"product": {ALL_PRODUCTS, *PRODUCTS}, "measure": {limit.id for limit in LIMITS}}
+    met_names = {"product": set(told), "measure": {name for one in told.values() for name in one}}
+    for kind, names in met_names.items():
+        if strange := sorted(names - known[kind]):
+            raise ConfigurationError(
+                f"the file of monitoring limits names {kind} {strange[0]!r}, which does not exist", where=str(path),
+                remedy=f"There are: {', '.join(sorted(known[kind]))}.",
+            )
+    return {product: {name: one.model_dump(exclude_none=True) for name, one in limits.items()} for product, limits in told.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -9,6 +10,8 @@ import pandas as pd
 import pytest
 
 from registry.elasticity import Grid
+from registry.errors import ConfigurationError
+from registry.settings import Settings
 from serving.console.monitoring_routes import segment_words
 from serving.console.series import series, stacked
 from serving.monitoring.alerts import alerts
@@ -17,7 +20,7 @@ from serving.monitoring.inspection import inspection
 from serving.monitoring.joined import ACTUAL, AT, ENTITY, EXPECTED, GROUP, KNOWN_AT, MONTH, OUTCOMES, POINTS, WEIGHT
 from serving.monitoring.measures import balance, gini, gini_interval, mean_interval
 from serving.monitoring.report import calibration
-from serving.monitoring.rules import LIMITS
+from serving.monitoring.rules import LIMITS, limits_for
 from serving.monitoring.segments import _dimension
 from serving.monitoring.stability import psi, psi_of_kinds
 
@@ -162,6 +165,36 @@ def test_every_limit_has_a_state_for_every_value_and_says_what_to_do():
         assert limit.todo_zh
         assert limit.todo_en
     assert LIMITS[5].state(0.75) == "act", "too few is as wrong as too many"
+
+
+def test_a_file_replaces_single_limits_for_all_products_or_for_one(tmp_path):
+    path = tmp_path / "limits.json"
+    path.write_text('{"*": {"score_psi": {"watch": 0.05}, "balance": {"act": 0.3}}, "maintenance": {"score_psi": {"act": 0.5}}}')
+    settings = Settings(home=tmp_path, monitor_limits=path)
+    of = {name: {one.id: one for one in limits_for(settings, name)} for name in ("maintenance", "enterprise_risk")}
+    assert [(one["score_psi"].watch, one["score_psi"].act) for one in of.values()] == [(0.05, 0.5), (0.05, 0.25)]
+    assert (of["maintenance"]["balance"].watch, of["maintenance"]["balance"].act) == (0.10, 0.3)
+    assert [one.id for one in of["maintenance"].values() if one.replaced] == ["score_psi", "balance"]
+    assert of["maintenance"]["score_psi"].state(0.3) == "watch"
+    assert limits_for(Settings(home=tmp_path), "maintenance") == LIMITS
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("no json", "cannot be used"), ('{"*": {"score_psi": {"watch": "soon"}}}', "score_psi.watch"), ('{"*": 3}', "valid dictionary"),
+        ('{"*": {"score_psi": {"wach": 0.1}}}', "wach"), ('{"*": {"psi": {"watch": 0.1}}}', "measure 'psi'"),
+        ('{"pricing": {}}', "product 'pricing'"), ('{"*": {"score_psi": {"watch": 0.4}}}', "watch 0.4 and act 0.25"),
+        ('{"*": {"score_psi": {"watch": NaN}}}', "finite"), ('{"*": {"score_psi": {"watch": 0}}}', "watch 0 and"),
+    ],
+)
+def test_a_file_of_limits_that_cannot_hold_is_refused_with_what_was_met(tmp_path, content, said):
+    path = tmp_path / "limits.json"
+    path.write_text(content)
+    with pytest.raises(ConfigurationError, match=re.escape(said)) as met:
+        limits_for(Settings(home=tmp_path, monitor_limits=path), "maintenance")
+    assert met.value.where == str(path)
+    assert met.value.remedy
 
 
 def test_a_group_that_hardly_moves_scores_raises_no_alarm():
