@@ -19,6 +19,7 @@ import numpy as np
 from registry.bundle import ScoreBundle, parse_bundle, read_files
 from registry.encoding import Encoder, Matrix, Value
 from registry.errors import BundleRefused
+from registry.scale import POINTS_AT_REFERENCE, POINTS_MAX, POINTS_MIN
 from registry.signing import verify_files
 from registry.treeshap.engines import ExactBoosters
 
@@ -117,7 +118,10 @@ class Scorer:
     def points(self, matrix: Matrix) -> Matrix:
         """Return (n,) clamped points."""
         scale = self.manifest.scale
-        return np.array([p + scale.clamp(p) for p in map(scale.points, self.margin(matrix).tolist())])
+        # The operations of `scale.points` and `scale.clamp` in their order, so the same bits, without a loop.
+        points = POINTS_AT_REFERENCE + scale.slope * (self.margin(matrix) - scale.reference_margin)
+        clamped: Matrix = points + (np.minimum(np.maximum(points, POINTS_MIN), POINTS_MAX) - points)
+        return clamped
 
     @property
     def engine(self) -> str:

@@ -23,6 +23,7 @@ from serving.console.overview_routes import overview_router
 from serving.console.pages import ROOT, problem_page
 from serving.console.portrait_routes import portrait_router, portraits_of
 from serving.console.search_routes import search_router
+from serving.console.warm import warm_up
 from serving.console.what_if_routes import what_if_router
 from serving.framework import bare_app
 from serving.problems import Problem, internal, of_status, problem_of
@@ -38,14 +39,15 @@ def create_console(console: Console) -> ASGIApp:
     for router in (search_router(console, portraits), decision_router(console, portraits), portrait_router(console, portraits)):
         app.include_router(router)
     for router_of in (
-        entry_router, what_if_router, model_router, overview_router, governance_router, record_router, correction_router, export_router,
-        monitoring_router,
+        entry_router, what_if_router, model_router, overview_router, governance_router, record_router, correction_router,
+        export_router, monitoring_router,
     ):
         app.include_router(router_of(console))
     app.add_exception_handler(RoadRiskError, _ours)
     app.add_exception_handler(RequestValidationError, _nothing_here)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _defect)
+    warm_up(portraits.panel)
     return Guard(app, gate=console.door.gate, sessions=console.sessions, https=console.settings.console_https)
 
 

@@ -39,22 +39,31 @@ def correction_router(console: Console) -> APIRouter:
     @router.post("/console/governance/corrections/{correction_id}/decision")
     def decision(correction_id: CorrectionId, request: Request) -> Response:
         console.door.may(request, "govern")
-        form, caller, now = visit_of(request).form, console.door.caller(request), console.now()
+        form, caller = visit_of(request).form, console.door.caller(request)
         found = correction(console.settings, correction_id)
         asked = {name: form.get(name, "").strip() for name in ("verdict", "by", "result")}
+        confirmed = form.get("confirmed") == _CONFIRMED
         try:
-            if asked["verdict"] not in VERDICTS:
-                raise InvalidRequest("there is no such decision", where="verdict", remedy="Accept or refuse.")
-            signed = {"decided_by": asked["by"], "result": asked["result"], "at": now}
-            if form.get("confirmed") != _CONFIRMED:
-                check_decision(console.settings, correction_id, **signed)
-                return _shown(console, request, found, form=asked, confirming=True)
-            decide(console.settings, correction_id, accept=asked["verdict"] == "accept", via=via(caller), **signed)
+            _take(console, correction_id, asked, via=via(caller), confirmed=confirmed)
         except InvalidRequest as error:
             return _shown(console, request, found, status=422, refused=error, form=asked)
+        if not confirmed:
+            return _shown(console, request, found, form=asked, confirming=True)
         return to(f"{ROOT}/governance/corrections/{correction_id}")
 
     return router
+
+
+def _take(console: Console, correction_id: str, asked: Mapping[str, str], *, via: str, confirmed: bool) -> None:
+    """Check a decision, and write it once it is confirmed."""
+    if asked["verdict"] not in VERDICTS:
+        raise InvalidRequest("there is no such decision", where="verdict", remedy="Accept or refuse.")
+    by, result, now = asked["by"], asked["result"], console.now()
+    if confirmed:
+        accept = asked["verdict"] == "accept"
+        decide(console.settings, correction_id, accept=accept, decided_by=by, result=result, at=now, via=via)
+    else:
+        check_decision(console.settings, correction_id, decided_by=by, result=result, at=now)
 
 
 def _shown(console: Console, request: Request, found: Correction, *, status: int = 200, **values: Any) -> Response:

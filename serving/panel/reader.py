@@ -49,6 +49,8 @@ Model = Literal["then", "now"]
 """Scores of the bundle that spoke for a month, or of the one that is live now."""
 
 _MOST_OPEN: Final = 120
+_MOST_ROWS: Final = 1_000
+"""Rows of single entities that are kept, some kilobytes each: a portrait reads about forty, and is opened more than once."""
 _MOST_READ: Final = 12
 """Months of which everybody is kept in memory, some megabytes each; of the others only where their parts lie."""
 
@@ -130,12 +132,19 @@ class PanelMonth:
         told = [metadata.row_group(part).column(column).statistics for part in range(metadata.num_row_groups)]
         return [(one.min, one.max) for one in told]
 
+    def warm(self, *, everybody: bool = False) -> None:
+        """Read where the parts of the file lie, and with `everybody` what is kept of everybody, before somebody asks."""
+        _ = self._heads if everybody else self._parts
+
     def row_of(self, entity_id: str) -> dict[str, Any] | None:
         """Return everything about one entity, None where it is not among them; only its part of the file is read."""
         part = next((place for place, (first, last) in enumerate(self._parts) if first <= entity_id <= last), None)
         if part is None:
             return None
-        rows = pq.ParquetFile(self.path, metadata=self._metadata, memory_map=True).read_row_group(part, use_threads=False)
+        file = pq.ParquetFile(self.path, metadata=self._metadata, memory_map=True)
+        # The instant is the month's own, and making it a Python object of every row is slow.
+        names = [name for name in file.schema_arrow.names if name != AS_OF]
+        rows = file.read_row_group(part, columns=names, use_threads=False)
         place = pc.index(rows[f"{product_named(self.manifest.product).entity}_id"], entity_id).as_py()
         found: dict[str, Any] | None = rows.slice(place, 1).to_pylist()[0] if place >= 0 else None
         return found
@@ -230,6 +239,7 @@ class Panel:
         self.folder = folder
         self._kept: OrderedDict[tuple[str, str, str, str], PanelMonth] = OrderedDict()
         self._read: OrderedDict[Path, PanelMonth] = OrderedDict()
+        self._rows: OrderedDict[tuple[str, bool, str], EntityMonth | None] = OrderedDict()
         self._lock = Lock()
 
     @classmethod
@@ -290,8 +300,28 @@ class Panel:
 
     def at(self, month: PanelMonth, entity_id: str) -> EntityMonth | None:
         """Return an entity in a month of one bundle; only the part of the file that holds it is read."""
+        key = (month.manifest.sha256, month.reconstructed, entity_id)
+        with self._lock:
+            if key in self._rows:
+                self._rows.move_to_end(key)
+                return self._rows[key]
         row = month.row_of(entity_id)
-        return None if row is None else _entity_month(month, row)
+        made = None if row is None else _entity_month(month, row)
+        with self._lock:
+            self._rows[key] = made
+            while len(self._rows) > _MOST_ROWS:
+                self._rows.popitem(last=False)
+        return made
+
+    def warm(self, months: int) -> None:
+        """Read where the parts of the newest months lie, and everybody in the newest one: what each portrait asks for first."""
+        for product in self.products():
+            index = self.index(product)
+            for spoke in index.months[-months:]:
+                found = self._found(index, spoke, spoke.digest)
+                if found is not None:
+                    found.warm()
+            self.month(product).warm(everybody=True)
 
     def verify(self) -> int:
         """Compare every month with its manifest and return how many there are.

@@ -137,7 +137,10 @@ def test_a_correction_is_decided_in_two_steps_and_the_ledger_names_person_and_ke
 
 @pytest.mark.parametrize(
     ("verdict", "by", "result"),
-    [("accept", " ", "x"), ("accept", "王工", " "), ("maybe", "王工", "x"), ("refuse", "王工", "见赣A12345案卷"), ("refuse", "王工", "长" * 201)],
+    [
+        ("accept", " ", "x"), ("accept", "王工", " "), ("maybe", "王工", "x"), ("refuse", "王工", "见赣A12345案卷"),
+        ("refuse", "王工", "长" * 201),
+    ],
 )
 def test_a_decision_that_may_not_be_made_says_why_and_changes_nothing(installed, regulator, verdict, by, result):
     made = open_request(installed.settings, WRONG, received_at=installed.clock.now, at=installed.clock.now)

@@ -182,7 +182,8 @@ def test_a_file_replaces_single_limits_for_all_products_or_for_one(tmp_path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("no json", "cannot be used"), ('{"*": {"score_psi": {"watch": "soon"}}}', "score_psi.watch"), ('{"*": 3}', "valid dictionary"),
+        ("no json", "cannot be used"), ('{"*": {"score_psi": {"watch": "soon"}}}', "score_psi.watch"),
+        ('{"*": 3}', "valid dictionary"),
         ('{"*": {"score_psi": {"wach": 0.1}}}', "wach"), ('{"*": {"psi": {"watch": 0.1}}}', "measure 'psi'"),
         ('{"pricing": {}}', "product 'pricing'"), ('{"*": {"score_psi": {"watch": 0.4}}}', "watch 0.4 and act 0.25"),
         ('{"*": {"score_psi": {"watch": NaN}}}', "finite"), ('{"*": {"score_psi": {"watch": 0}}}', "watch 0 and"),
