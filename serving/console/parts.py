@@ -12,6 +12,7 @@ from registry.access.roles import ROLES
 from registry.errors import AccessRefused
 from registry.promotion import history
 from registry.signing import API_PEPPER, pseudonym_keys, read_secret
+from serving.console.choice import ConsoleDoor
 from serving.console.login_limit import LoginLimit
 from serving.console.names import Names
 from serving.console.session import Sessions
@@ -35,8 +36,10 @@ class Console:
 
     Parameters
     ----------
-    desk, door, past
+    desk, past
         Those of the HTTP interface: a page asks what a call asks, and is refused what a call is refused.
+    door
+        That of the HTTP interface, with the scenarios that visitors chose.
     sessions, limit
         Who is logged in, and how often somebody may try.
     settings
@@ -50,7 +53,7 @@ class Console:
     """
 
     desk: ScoringDesk
-    door: Door
+    door: ConsoleDoor
     past: PastScores
     sessions: Sessions
     settings: Settings
@@ -105,6 +108,7 @@ def open_console(settings: Settings, desk: ScoringDesk, door: Door, past: PastSc
     )
     keys = pseudonym_keys(settings.keys_dir)
     return Console(
-        desk=desk, door=door, past=past, sessions=sessions, settings=settings, names=Names(settings.directory_dir), reports=reports,
+        desk=desk, door=ConsoleDoor(door.gate), past=past, sessions=sessions, settings=settings,
+        names=Names(settings.directory_dir), reports=reports,
         driver_id=partial(pseudonym, keys, "person"),
     )

@@ -29,13 +29,13 @@ def search_router(console: Console, portraits: Portraits) -> APIRouter:
 
     @router.get("/console/search")
     def ask(request: Request) -> Response:
-        return page(request, "search.html", **_form("auto", USUAL_COLOR), found=None, error="", subjects=[])
+        return page(request, "search.html", **_form(console, request, "auto", USUAL_COLOR), found=None, error="", subjects=[])
 
     @router.post("/console/search")
     def results(request: Request) -> Response:
         form = visit_of(request).form
         kind, color = form.get("kind", "auto"), form.get("plate_color", USUAL_COLOR)
-        shown = _form(kind, color)
+        shown = _form(console, request, kind, color)
         try:
             typed = form.get("number", "")[:64]
             written = normalised(typed)
@@ -47,6 +47,11 @@ def search_router(console: Console, portraits: Portraits) -> APIRouter:
         except InvalidRequest:
             return page(request, "search.html", status=422, **shown, found=None, error="search.no_number", subjects=[])
         return page(request, "search.html", **shown, found=found, error="", subjects=subjects_of(portraits, request, found))
+
+    @router.post("/console/scenario")
+    def choose(request: Request) -> Response:
+        console.door.choose(request, visit_of(request).form.get("scenario", ""))
+        return to(f"{ROOT}/search")
 
     return router
 
@@ -76,5 +81,5 @@ def _checked_id(written: str) -> str:
     raise InvalidRequest("this is no score id", where="search")
 
 
-def _form(kind: str, color: str) -> dict[str, Any]:
-    return {"kinds": KINDS, "colors": COLORS, "kind": kind, "color": color}
+def _form(console: Console, request: Request, kind: str, color: str) -> dict[str, Any]:
+    return {"kinds": KINDS, "colors": COLORS, "kind": kind, "color": color, "choices": console.door.choices(request)}

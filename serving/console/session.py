@@ -37,12 +37,15 @@ class Session:
         Id of the API key that it was opened with.
     started_s, seen_s
         Seconds since 1970 of the login and of the last request.
+    scenarios
+        Scenarios that were chosen where several fit, one for each product.
     """
 
     id: str
     key_id: str
     started_s: int
     seen_s: int
+    scenarios: tuple[str, ...] = ()
 
 
 class Sessions:
@@ -89,8 +92,9 @@ class Sessions:
         if not hmac.compare_digest(mac.encode(), self._mac("session", body).encode()):
             return None
         try:
-            session = Session(**json.loads(base64.urlsafe_b64decode(body)))
-        except (binascii.Error, ValueError, TypeError):
+            read = json.loads(base64.urlsafe_b64decode(body))
+            session = Session(**{**read, "scenarios": tuple(read.get("scenarios", ()))})
+        except (binascii.Error, ValueError, TypeError, AttributeError):
             return None
         second = now.timestamp()
         over = second - session.seen_s > self._idle_s or second - session.started_s > self._longest_s

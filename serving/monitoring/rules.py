@@ -146,7 +146,7 @@ def limits_for(settings: Settings, product: str) -> tuple[Limit, ...]:
 
 
 def _changed(limit: Limit, change: dict[str, float], path: Path) -> Limit:
-    made = replace(limit, **change, replaced=True)
+    made = replace(limit, watch=change.get("watch", limit.watch), act=change.get("act", limit.act), replaced=True)
     if not 0.0 < made.watch <= made.act:
         raise ConfigurationError(
             f"limits of {limit.id} are watch {made.watch:g} and act {made.act:g}", where=str(path),

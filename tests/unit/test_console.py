@@ -228,6 +228,33 @@ def test_files_are_kept_for_long_and_unknown_ones_are_a_problem(installed):
         assert visitor.get(wrong).status_code in (303, 404)
 
 
+def test_a_scenario_that_was_chosen_holds_for_search_pages_and_forms_of_the_session(installed):
+    key = installed.consumer("regulator-b", "regulator", ("enterprise_risk", "enterprise_risk"))
+    score_id, visitor = scored(installed), installed.visitor(key)
+    first, second = (f"regulator-b-enterprise_risk-{n}" for n in (1, 2))
+    found = visitor.send("/console/search", "/console/search", number=USCC["uscc"], kind="uscc")
+    assert score_id not in found.text, "of two scenarios neither is guessed"
+    assert first in found.text
+    assert visitor.send("/console/search", "/console/scenario", scenario=second).status_code == 303
+    assert score_id in visitor.send("/console/search", "/console/search", number=USCC["uscc"], kind="uscc").text
+    address = f"/console/decisions/{score_id}"
+    assert visitor.send(address, f"{address}/replay").status_code == 200
+    looks = [look.scenario for look in installed.desk.decisions.looks(score_id) if look.who == "regulator-b"]
+    assert set(looks) == {second}
+    # The link of a page that asks chooses too, and another session has chosen nothing.
+    assert visitor.get(f"{address}?scenario={first}").status_code == 200
+    assert visitor.send(address, f"{address}/replay").status_code == 200
+    assert installed.desk.decisions.looks(score_id)[-1].scenario == first
+    assert installed.visitor(key).get(address).status_code in (403, 404)
+
+
+def test_a_scenario_of_somebody_else_cannot_be_chosen(installed, regulator):
+    key = installed.consumer("regulator-b", "regulator", ("enterprise_risk", "enterprise_risk"))
+    visitor = installed.visitor(key)
+    assert visitor.send("/console/search", "/console/scenario", scenario="regulator-a-enterprise_risk-1").status_code == 403
+    assert 'name="scenario"' not in installed.visitor(regulator).get("/console/search").text
+
+
 # Search
 
 
