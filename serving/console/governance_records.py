@@ -19,7 +19,7 @@ from registry.data_products import DATA_PRODUCTS
 from registry.errors import ServiceUnavailable
 from registry.governance.exports import exports
 from registry.ledger_audit import audit_ledgers
-from registry.resources import RESOURCES
+from registry.resources import ANNEX_RESOURCES, RESOURCES
 from registry.working_days import calendar_days_deadline
 from serving.console.freshness import freshness
 from serving.console.governance_routes import tabs
@@ -85,7 +85,7 @@ def _add_usage(router: APIRouter, console: Console) -> None:
         month = _month(console, request)
         return page(
             request, "disclosure.html", found=kept.of(month), rules=console.door.gate.book.rules, products=DATA_PRODUCTS,
-            current=period_of(console.now()),
+            resources=ANNEX_RESOURCES, current=period_of(console.now()),
         )
 
 

@@ -34,6 +34,11 @@ def text(language: str, key: str, **values: Any) -> str:
     return catalogue(language)[key].format(**values)
 
 
+def text_or(language: str, key: str, fallback: str) -> str:
+    """Return a text without values; the fallback where the key does not exist, such as the identifier of what has no words."""
+    return catalogue(language).get(key, fallback)
+
+
 def worded(language: str, said: Any) -> str:
     """Return the text of something that has both: a mapping or an object with `zh` and `en`."""
     return str(said[language] if isinstance(said, Mapping) else getattr(said, language))

@@ -139,14 +139,11 @@ def model_view(settings: Settings, name: str, past: Sequence[Promotion], languag
 
 def picture(settings: Settings, name: str, kind: str, language: str) -> bytes:
     """Return a picture of a card, or of a kept comparison; raises `NotFound` where there is none."""
-    if kind in PICTURES:
-        path = _folder(settings, name) / f"{kind}.{language}.png"
-    elif kind in COMPARED and _NAME.fullmatch(name):
-        path = settings.home / COMPARISONS / name / f"{kind}.{language}.png"
-    else:
-        path = Path()
-    if kind == "double_lift" and not path.is_file() and _NAME.fullmatch(name):
-        path = settings.home / COMPARISONS / name / f"{kind}.{language}.png"
+    compared = settings.home / COMPARISONS / name / f"{kind}.{language}.png"
+    # A card and a comparison both have a double lift, and their names are not of one form.
+    if kind in COMPARED and _NAME.fullmatch(name) and compared.is_file():
+        return compared.read_bytes()
+    path = _folder(settings, name) / f"{kind}.{language}.png" if kind in PICTURES else Path()
     if not path.is_file():
         raise NotFound("there is no such picture", where=name[:80], remedy="Write the card's documents again: roadrisk card.")
     return path.read_bytes()

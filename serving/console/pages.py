@@ -14,7 +14,7 @@ from registry.access.roles import ROLES
 from registry.local_time import SHANGHAI
 from serving.app_version import API_VERSION
 from serving.console import wording
-from serving.console.messages import HTML_LANGUAGE, LANGUAGES, text, worded
+from serving.console.messages import HTML_LANGUAGE, LANGUAGES, text, text_or, worded
 from serving.console.static_files import asset_path
 from serving.console.visit import visit_of
 
@@ -65,7 +65,8 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
     visit = visit_of(request)
     language = visit.language
     html = environment().get_template(template).render(
-        t=partial(text, language), w=partial(worded, language), pair=itemgetter(LANGUAGES.index(language)), language=language,
+        t=partial(text, language), t_or=partial(text_or, language), w=partial(worded, language),
+        pair=itemgetter(LANGUAGES.index(language)), language=language,
         html_language=HTML_LANGUAGE[language],
         visit=visit, person=visit.caller, path=request.scope["path"], navigation=_links(visit.caller),
         request_id=request.scope["state"]["request_id"], zone=SHANGHAI.key, **values,

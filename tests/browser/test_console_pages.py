@@ -14,7 +14,8 @@ PATHS = (
     "/search", "/overview", "/models", "/models?at=2020-01-01T00:00", "/decisions/{score_id}", "/decisions/{score_id}?rows=1",
     "/decisions/{score_id}/what-if",
     "/nowhere", "/login", "/governance/catalogue", "/governance/products/insurance_pricing", "/governance/scenarios",
-    "/governance/scenarios/regulator-a-enterprise_risk-1", "/governance/corrections", "/governance/usage", "/governance/ledgers",
+    "/governance/scenarios/regulator-a-enterprise_risk-1", "/governance/corrections", "/governance/corrections/{correction}",
+    "/governance/usage", "/governance/ledgers",
     "/disclosure", "/monitoring", "/monitoring?product=driver_fatigue", "/fairness",
 )
 
@@ -66,13 +67,32 @@ def test_an_objection_is_made_and_shown_with_its_deadline(page: Page, site: Site
     assert page.locator("#reference:invalid").count() == 1
 
 
+def test_a_correction_is_checked_before_it_is_decided(page: Page, site: Site) -> None:
+    login(page, site, site.regulator)
+    page.goto(f"{site.url}/console/governance/corrections")
+    page.click(f"text={site.correction}")
+    if page.locator("#choice").count() == 0:
+        expect(page.locator("[aria-labelledby=verdict]")).to_contain_text("案卷所载与现有值一致")
+        return
+    page.select_option("#choice", "refuse")
+    page.fill("#by", "王工")
+    page.fill("#result", "案卷所载与现有值一致")
+    page.click("text=下一步：核对")
+    expect(page.locator("[role=status]")).to_contain_text("不采纳本申请")
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    page.click("text=确认并写入台账")
+    expect(page.locator("h1")).to_contain_text("未采纳")
+    assert violations(page) == []
+
+
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_no_page_has_a_serious_barrier_or_runs_over_its_side(page: Page, site: Site, language: str) -> None:
     page.goto(f"{site.url}/console/login?lang={language}")
     assert violations(page) == []
     login(page, site, site.regulator)
     for path in PATHS:
-        page.goto(f"{site.url}/console{path.format(score_id=site.score_id)}")
+        page.goto(f"{site.url}/console{path.format(score_id=site.score_id, correction=site.correction)}")
         assert violations(page) == [], path
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path
     page.goto(f"{site.url}/console/search")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.lib.browser import WIDE, violations
+from tests.lib.browser import NARROW, WIDE, violations
 from tests.lib.story_home import ENTERPRISE, PRICING, StoryHome, given_home, story_home
 
 
@@ -35,6 +35,17 @@ def come_in(page: Page, home: StoryHome, who: str) -> None:
     page.fill("#key", home.keys[who])
     page.press("#key", "Enter")
     page.wait_for_url("**/console/search")
+
+
+def barriers(page: Page) -> list[str]:
+    """Return what is wrong with a page on a desk and on a telephone: barriers, what runs over the side, missing pictures."""
+    found = []
+    for width, height in (NARROW, WIDE):
+        page.set_viewport_size({"width": width, "height": height})
+        over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        found += [*violations(page), *(["runs over its side"] if over > 0 else [])]
+    page.wait_for_load_state("networkidle")
+    return found + page.evaluate("[...document.images].filter(one => one.complete && !one.naturalWidth).map(one => one.src)")
 
 
 def test_a_regulator_traces_a_contested_score_to_a_withdrawn_case(desk: Page, home: StoryHome, tmp_path: Path) -> None:
@@ -60,7 +71,7 @@ def test_a_regulator_traces_a_contested_score_to_a_withdrawn_case(desk: Page, ho
     revision = desk.locator("[id^=revision-]").first
     expect(revision).to_contain_text("已撤回")
     expect(desk.locator(".notice", has_text=moved[0]["new_score_id"])).to_be_visible()
-    assert violations(desk) == []
+    assert barriers(desk) == []
     # The new decision replays byte by byte, its report holds for anybody, and the ledger is intact.
     desk.click(f".notice a[href$='{moved[0]['new_score_id']}']")
     expect(desk.locator(".check.good")).to_contain_text("核对一致")
@@ -96,7 +107,7 @@ def test_an_underwriter_explains_a_premium(desk: Page, home: StoryHome) -> None:
     desk.keyboard.press("Home")
     desk.keyboard.press("End")
     expect(desk.locator("#result .big")).to_have_count(2)
-    assert violations(desk) == []
+    assert barriers(desk) == []
 
 
 def test_an_engineer_compares_a_challenger_promotes_it_and_rolls_it_back(desk: Page, home: StoryHome) -> None:
@@ -105,10 +116,11 @@ def test_an_engineer_compares_a_challenger_promotes_it_and_rolls_it_back(desk: P
     come_in(desk, home, "engineer")
     desk.goto(f"{home.url}/console/models/{ENTERPRISE}-{found['a']['digest'][:16]}")
     expect(desk.locator("#facts")).to_contain_text("该版本从未在用")
+    assert barriers(desk) == []
     desk.click("#compare a >> nth=0")
     expect(desk.locator("h1")).to_have_text("两个版本的比较")
     expect(desk.locator(".tiles")).to_contain_text("等级改变")
-    assert violations(desk) == []
+    assert barriers(desk) == []
     desk.go_back()
     # The page shows the command; a person runs it.
     line = desk.locator("#gates pre").inner_text()
@@ -121,4 +133,4 @@ def test_an_engineer_compares_a_challenger_promotes_it_and_rolls_it_back(desk: P
     desk.goto(f"{home.url}/console/models")
     expect(desk.locator("[aria-labelledby=history] tbody tr").first).to_contain_text("回退")
     assert home.served_version("1")
-    assert violations(desk) == []
+    assert barriers(desk) == []

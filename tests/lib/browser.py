@@ -21,6 +21,7 @@ from registry.access.changes import Writer
 from registry.access.local import init_local, local_token
 from registry.access.scenarios import Request
 from registry.access.terms import Term
+from registry.corrections import CorrectionRequest, open_request
 from registry.entities import ENTERPRISE
 from registry.settings import Settings
 from serving.monitoring.report import report
@@ -48,7 +49,7 @@ AXE = ROOT / "tests" / "browser" / "axe" / "axe.min.js"
 class Site:
     """A running service, who may enter it, and one decision of it.
 
-    `score_id` is of the enterprise with the credit code `uscc`.
+    `score_id` is of the enterprise with the credit code `uscc`; `correction` is a request that waits for its decision.
     """
 
     url: str
@@ -57,6 +58,7 @@ class Site:
     engineer: str
     uscc: str
     score_id: str
+    correction: str
 
 
 @contextmanager
@@ -92,13 +94,17 @@ def served_province(tiny: Settings, folder: Path) -> Iterator[Site]:
     now = datetime.now(UTC)
     init_local(settings, now=now)
     name_enterprise(settings, pseudonym, HOSTILE)
+    wrong = CorrectionRequest(
+        subject="", resource="enforcement_case", row_id="AJ202603000002", field="fine_cny", old="500", claimed="200", evidence="17",
+    )
+    correction = open_request(settings, wrong, received_at=now, at=now).id
     keys = {role: _consumer(settings, f"{role}-a", role, now) for role in ("regulator", "engineer")}
     port = free_port()
     with running(command_line("serve", "--port", str(port)), environment_of(settings), port, folder / "serve.log", ROOT) as url:
         headers = {"Authorization": f"Bearer {local_token(settings)}"}
         with httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=30) as client:
             answers = [client.post(f"/v1/{PRODUCT}/scores", json={"entity": {"uscc": code}}) for code in codes]
-        yield Site(url, settings, keys["regulator"], keys["engineer"], codes[0], answers[0].json()["score_id"])
+        yield Site(url, settings, keys["regulator"], keys["engineer"], codes[0], answers[0].json()["score_id"], correction)
 
 
 def _monitor(settings: Settings) -> None:

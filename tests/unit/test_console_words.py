@@ -33,7 +33,7 @@ BUILT = {
 PREFIXES = (
     "quantity.", "problem.", "look.", "direction.", "explain.", "entity.", "cycle.", "promotion.", "measure.", "fresh.", "verdict.",
     "picture.", "part.", "revision.", "alert.", "moved.",
-    "built.", "evidence.", "supplier.", "correction.", "clock.",
+    "changed.", "built.", "evidence.", "supplier.", "correction.", "clock.",
     "event.", "place.", "portrait.circle_",
 )
 
