@@ -38,6 +38,17 @@ class Settings(BaseSettings):
         Key that senders of pushed rows must carry; without one nothing is received.
     jt809_user, jt809_password
         What a lower platform logs in with on the JT/T 809 link; without a password there is no link. At most 8 characters count.
+    kafka_brokers, kafka_topics, kafka_group
+        Where the Kafka door reads positions: HOST:PORT,..., a JSON list of topics, and the name under which it keeps its offsets.
+    kafka_security
+        ssl, sasl_ssl (an account beside TLS), or plaintext, for a broker on the same machine.
+    kafka_ca_file, kafka_certificate_file, kafka_key_file
+        PEM files: who signed the broker's certificate, and a certificate of one's own with its key where the broker asks for one.
+    kafka_mechanism, kafka_user, kafka_password
+        Account at the broker.
+    kafka_message_key
+        Whether each message must carry the providers' key in its header X-API-Key; otherwise whoever the broker lets write to a
+        topic is a provider.
     clock
         Instant at which the age of a source is counted: the feature snapshot's cut-off, or the wall clock's now. auto is
         snapshot for a simulated province, which ends in the past, and wall for everything else.
@@ -95,6 +106,17 @@ class Settings(BaseSettings):
     push_key: SecretStr = SecretStr("")
     jt809_user: int = Field(default=0, ge=0, le=2**32 - 1)
     jt809_password: SecretStr = SecretStr("")
+    kafka_brokers: str = ""
+    kafka_topics: tuple[str, ...] = ()
+    kafka_group: str = "roadrisk-live"
+    kafka_security: Literal["ssl", "sasl_ssl", "plaintext"] = "ssl"
+    kafka_ca_file: Path | None = None
+    kafka_certificate_file: Path | None = None
+    kafka_key_file: Path | None = None
+    kafka_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = "SCRAM-SHA-512"
+    kafka_user: str = ""
+    kafka_password: SecretStr = SecretStr("")
+    kafka_message_key: bool = False
     clock: Literal["auto", "snapshot", "wall"] = "auto"
     optuna_storage: str = ""
     ledger_url: str = ""

@@ -19,10 +19,11 @@ import numpy.typing as npt
 
 from features.live.fold import LiveFold
 from features.live.journal import PRIVATE_FILE
-from features.live.layout import MESSAGE, STRETCH, VEHICLE, State
+from features.live.layout import MESSAGE, STRETCH, VEHICLE
 
 FILE: Final = "state.bin"
 ANSWERED: Final = "answered_s"
+UNPUSHED: Final = "unpushed"
 _MAGIC: Final = b"RRLIVE1\n"
 _LENGTH: Final = struct.Struct("<I")
 _DTYPES: Final[dict[str, Any]] = {"messages": MESSAGE, "stretches": STRETCH, "vehicle": VEHICLE}
@@ -53,7 +54,8 @@ class Checkpoint:
 
 
 def copied(
-    fold: LiveFold, number: int, numbers: npt.NDArray[np.uint64], answered_s: npt.NDArray[np.int64]
+    fold: LiveFold, number: int, numbers: npt.NDArray[np.uint64], answered_s: npt.NDArray[np.int64],
+    unpushed: npt.NDArray[np.int64] | None = None,
 ) -> Checkpoint:
     """Return a copy of the state, which may then change while the copy is written.
 
@@ -61,11 +63,16 @@ def copied(
     ----------
     answered_s
         By vehicle the instant of the row that was pushed last, 0 where none was; kept for whoever verifies the rows.
+    unpushed
+        Vehicles whose rows are not in the store yet: the journal does not tell their messages again.
     """
     state, tops = fold.state, fold.state.tops.tolist()
     arrays = {name: array.copy() for name, array in state._asdict().items() if name not in ("messages", "stretches", "cap")}
     arrays |= {"messages": state.messages[:tops[0]].copy(), "stretches": state.stretches[:tops[1]].copy()}
-    return Checkpoint(number, numbers, arrays | {ANSWERED: answered_s.copy()})
+    waits = np.zeros(fold.n_vehicles, np.uint8)
+    if unpushed is not None:
+        waits[unpushed] = 1
+    return Checkpoint(number, numbers, arrays | {ANSWERED: answered_s.copy(), UNPUSHED: waits})
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> int:
@@ -117,13 +124,22 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
     return Checkpoint(head["number"], arrays.pop("numbers"), arrays)
 
 
-def restore(fold: LiveFold, checkpoint: Checkpoint, numbers: npt.NDArray[np.uint64]) -> None:
-    """Put a state into a fold whose roster may be another one; vehicles that are gone are forgotten."""
+def restore(fold: LiveFold, checkpoint: Checkpoint, numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    """Put a state into a fold whose roster may be another one; vehicles that are gone are forgotten.
+
+    Returns
+    -------
+    numpy.ndarray
+        Vehicles whose rows had not been pushed.
+    """
     place = np.searchsorted(checkpoint.numbers, numbers)
     place = np.minimum(place, max(len(checkpoint.numbers) - 1, 0))
     here = np.flatnonzero(checkpoint.numbers[place] == numbers) if len(checkpoint.numbers) else np.zeros(0, np.int64)
     state = fold.state
     for name in _BY_SLOT:
         getattr(state, name)[here] = checkpoint.arrays[name][place[here]]
-    rest = {name: checkpoint.arrays[name] for name in ("m_free", "t_free", "tops", "counts")}
-    fold.state = State(**{**state._asdict(), **rest, **{name: checkpoint.arrays[name] for name in ("messages", "stretches")}})
+    state.counts[:] = checkpoint.arrays["counts"]
+    fold.state = state._replace(messages=checkpoint.arrays["messages"], stretches=checkpoint.arrays["stretches"])
+    fold.lay()  # what the pieces were, and which of them were free, is of the process that wrote it
+    waits = checkpoint.arrays.get(UNPUSHED)
+    return here[:0] if waits is None else here[waits[place[here]] != 0]

@@ -30,17 +30,21 @@ def live() -> None:
     "--jt809-port", type=click.IntRange(0, 65_535), default=0, show_default=True,
     help="Port of the JT/T 809 platform link; 0 opens none.",
 )
+@click.option("--kafka", is_flag=True, help="Read the topics of ROADRISK_KAFKA_TOPICS.")
 @click.option("--replay", is_flag=True, help="Live in the time of the messages (simulated days of the past only).")
 @click.option("--supervise/--no-supervise", default=True, show_default=True, help="Raise alerts into the book of alerts.")
 @click.option("--score/--no-score", default=True, show_default=True, help="Score fatigue with the live model.")
 @click.option("--checkpoint-s", type=click.FloatRange(1), default=120.0, show_default=True, help="From one checkpoint to the next.")
-def serve(host: str, port: int, jt809_port: int, replay: bool, supervise: bool, score: bool, checkpoint_s: float) -> None:
+def serve(
+    host: str, port: int, jt809_port: int, kafka: bool, replay: bool, supervise: bool, score: bool, checkpoint_s: float,
+) -> None:
     """Receive positions and keep the state of every vehicle; asks for ROADRISK_PUSH_KEY."""
     from pkgutil import resolve_name
 
     import uvicorn
 
     from features.live.engine import EngineTimes
+    from features.live.kafka_door import client_settings
     from features.live.service import open_service
     from features.supervision.live_watch import watch_live
     from registry.settings import Settings
@@ -52,8 +56,11 @@ def serve(host: str, port: int, jt809_port: int, replay: bool, supervise: bool, 
     watch = watch_live(service, settings, supervise=supervise) if supervise or score else None
     if watch is not None:
         watch.start()
-    app = service.app(jt809=(host, jt809_port) if jt809_port else None)
+    if kafka:
+        client_settings(settings)  # what is missing is said before anything is opened
+    app = service.app(jt809=(host, jt809_port) if jt809_port else None, kafka=kafka)
     also = f" and for JT/T 809 on port {jt809_port}" if jt809_port else ""
+    also += f", reading {', '.join(settings.kafka_topics)} from Kafka" if kafka else ""
     click.echo(f"listening on http://{host}:{port}{also}", err=True)
     uvicorn.run(
         app, host=host, port=port, access_log=False, log_level="error", server_header=False, limit_concurrency=256,

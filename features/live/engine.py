@@ -1,7 +1,7 @@
 """The engine: what is durable is folded in micro-batches, its rows pushed, its state kept, and whoever listens told.
 
-One thread folds. Readers (doors, alerts, the console) hold `lock` while they read the state. What was folded is handed to listeners
-on the fold's thread, so a listener that needs long hands it on.
+One thread folds, another pushes rows (`pushing`). Readers (doors, alerts, the console) hold `lock` while they read the state. What
+was folded is handed to listeners on the fold's thread, so a listener that needs long hands it on.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -19,13 +18,13 @@ import numpy.typing as npt
 
 from features.live.checkpoint import copied, read_checkpoint, restore, write_checkpoint
 from features.live.corrections import Corrections
-from features.live.duty_rows import COLUMNS
 from features.live.fold import OUT_OF_ORDER, LiveFold
 from features.live.intake import Intake
 from features.live.online_push import OnlinePush
 from features.live.positions import Records, Refusal
+from features.live.pushing import Arrivals, RowPusher
 from features.live.road_map import RoadMap
-from registry.errors import IntegrityError, RoadRiskError
+from registry.errors import IntegrityError
 
 IntArray = npt.NDArray[np.int64]
 Clock = Callable[[], int]
@@ -68,7 +67,7 @@ class EngineTimes:
     batch_s
         Shortest time from one micro-batch to the next.
     push_s
-        Shortest time from one push of rows to the next.
+        Shortest time from one push of rows to the next, unless more wait than one takes.
     checkpoint_s
         From one checkpoint to the next.
     """
@@ -104,27 +103,20 @@ class LiveEngine:
     lock: threading.RLock = field(default_factory=threading.RLock)
     listeners: list[Callable[[Batch], None]] = field(default_factory=list)
     number: int = 0
-    pushed_rows: int = 0
-    failed_pushes: int = 0
     failed_listeners: int = 0
     failed_checkpoints: int = 0
     replayed: int = 0
     checkpoint_bytes: int = 0
-    latency_s: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=2_000))
-    _dirty: dict[int, int] = field(default_factory=dict)
-    _arrived: list[tuple[int, float]] = field(default_factory=list)
     _thread: threading.Thread | None = None
     _writer: threading.Thread | None = None
 
     def __post_init__(self) -> None:
-        n = self.fold.n_vehicles
-        self.answered_s = np.zeros(n, np.int64)
-        self.answered = np.full((n, len(COLUMNS)), np.nan)
+        self.rows = RowPusher(self.fold, self.lock, self.push, self.corrections, self.clock, self.times.push_s)
 
     @property
     def idle(self) -> bool:
         """Whether everything that was taken is folded and its rows are pushed."""
-        return self.intake.waiting == (0, 0) and not self._dirty
+        return self.intake.waiting == (0, 0) and not self.rows.waits
 
     def subscribe(self, listener: Callable[[Batch], None]) -> None:
         """Let somebody hear of every micro-batch, from the next one on."""
@@ -145,16 +137,17 @@ class LiveEngine:
                     f"the state holds record {kept.number} and the journal ends at {self.intake.journal.last}",
                     where="live journal", remedy="Restore the journal, or remove state.bin and the journal to begin anew.",
                 )
-            restore(self.fold, kept, self.intake.roster.numbers)
+            unpushed = restore(self.fold, kept, self.intake.roster.numbers)
             self.number = kept.number
-        if self.push is not None:
-            self.answered_s, self.answered = self.push.answered()
+            self.rows.note(unpushed, max(kept.number, 1))
+        self.rows.recall()
         for number, records in self.intake.journal.after(self.number):
             self._fold(number, records)
             self.replayed += len(records)
 
     def start(self) -> None:
-        """Begin to fold."""
+        """Begin to fold and to push."""
+        self.rows.start()
         self._thread = threading.Thread(target=self._run, name="live-fold", daemon=True)
         self._thread.start()
 
@@ -172,14 +165,13 @@ class LiveEngine:
             raise
 
     def _loop(self) -> None:
-        pushed = kept = time.monotonic()
+        kept = time.monotonic()
         while True:
             began = time.monotonic()
             ended = self._take()
             now = time.monotonic()
-            if now - pushed >= self.times.push_s or ended:
-                self._push()
-                pushed = now
+            if ended:
+                self.rows.stop()
             if now - kept >= self.times.checkpoint_s or ended:
                 self._keep(wait=ended)
                 kept = now
@@ -190,6 +182,7 @@ class LiveEngine:
     def _take(self) -> bool:
         """Fold what waits; return whether nothing more will come."""
         parts: list[Records] = []
+        arrivals: Arrivals = ()
         count, number = 0, 0
         ended = False
         try:
@@ -198,7 +191,7 @@ class LiveEngine:
                 number = found.number
                 parts.append(found.records)
                 count += len(found.records)
-                self._arrived += found.arrivals
+                arrivals += found.arrivals
                 if count >= MAX_BATCH:
                     break
                 found = self.intake.out.get_nowait()
@@ -206,11 +199,11 @@ class LiveEngine:
         except queue.Empty:
             pass
         if parts:
-            self._fold(number, parts[0] if len(parts) == 1 else np.concatenate(parts))
+            self._fold(number, parts[0] if len(parts) == 1 else np.concatenate(parts), arrivals)
             self.intake.folded(count)
         return ended
 
-    def _fold(self, number: int, records: Records) -> None:
+    def _fold(self, number: int, records: Records, arrivals: Arrivals = ()) -> None:
         slots = self.intake.roster.slots_of(records["vehicle"])
         here = slots >= 0  # a vehicle may have left the roster since its message was taken
         slots, records = slots[here], records[here]
@@ -218,55 +211,18 @@ class LiveEngine:
         with self.lock:
             applied = self.fold.apply(slots, records, roads)
             self.number = number
-            self._correct(slots, records, applied.said)
-        batch = Batch(slots, records, applied.said, number)
-        changed = batch.changed
-        self._dirty.update(dict.fromkeys(changed.tolist(), number))
+            batch = Batch(slots, records, applied.said, number)
+            late, disordered = applied.said == Refusal.LATE, applied.said == OUT_OF_ORDER
+            if late.any():
+                self.corrections.note_late(slots[late], records["time_s"][late])
+            if disordered.any():
+                self.rows.correct(slots[disordered], records["time_s"][disordered])
+            self.rows.note(batch.changed, number, arrivals)
         for listener in self.listeners:
             try:
                 listener(batch)
             except Exception:  # noqa: BLE001 - whoever listens must not stop the fold; the status counts it
                 self.failed_listeners += 1
-
-    def _correct(self, slots: IntArray, records: Records, said: npt.NDArray[np.int8]) -> None:
-        """Note what late messages change in rows that have been answered."""
-        late = said == Refusal.LATE
-        if late.any():
-            self.corrections.note_late(slots[late], records["time_s"][late])
-        told = (said == OUT_OF_ORDER) & (self.answered_s[slots] >= records["time_s"])
-        if not told.any():
-            return
-        changed = np.unique(slots[told])
-        cutoff, values = self.fold.duty_rows(changed, self.answered_s[changed])
-        same = (values == self.answered[changed]) | (np.isnan(values) & np.isnan(self.answered[changed]))
-        differs = ~same.all(axis=1) & (cutoff > 0)
-        rows = changed[differs]
-        self.corrections.note(rows, cutoff[differs], self.answered[rows], values[differs], self.clock())
-        self.answered[rows] = values[differs]
-
-    def _push(self) -> None:
-        """Push the rows of all vehicles that changed; what fails is pushed with the next ones."""
-        slots = np.array(sorted(self._dirty), dtype=np.int64)
-        arrived, self._arrived = self._arrived, []
-        if len(slots):
-            with self.lock:
-                cutoff, values = self.fold.duty_rows(slots)
-            here = cutoff > 0
-            created = self.clock()
-            try:
-                if self.push is not None:
-                    self.pushed_rows += self.push.write(slots[here], cutoff[here], values[here], created)
-            except RoadRiskError:
-                self.failed_pushes += 1
-                self._arrived = arrived
-                return
-            with self.lock:
-                self.answered_s[slots[here]], self.answered[slots[here]] = cutoff[here], values[here]
-            self._dirty.clear()
-        if arrived:
-            now, counts = time.monotonic(), [n for n, _ in arrived]
-            waited = np.repeat([now - at for _, at in arrived], counts)
-            self.latency_s.append((len(waited), float(np.quantile(waited, 0.95))))
 
     def _keep(self, *, wait: bool) -> None:
         """Write a checkpoint beside the fold, and let the journal go that it holds."""
@@ -275,7 +231,9 @@ class LiveEngine:
                 return
             self._writer.join()
         with self.lock:
-            checkpoint = copied(self.fold, self.number, self.intake.roster.numbers, self.answered_s)
+            self.fold.tidy()
+            numbers, rows = self.intake.roster.numbers, self.rows
+            checkpoint = copied(self.fold, self.number, numbers, rows.answered_s, rows.unpushed)
 
         def write() -> None:
             try:

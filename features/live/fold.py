@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from features.live.layout import COUNTS, LATENESS_S, NEWEST, State, empty_state, step_rules
+from features.live.layout import COUNTS, FIRST_PIECE, LATENESS_S, NEWEST, State, empty_state, step_rules
 from features.live.positions import Records
 from features.reduction import EXPRESSWAY_CAP_KMH
 from features.segments import OFFLINE, REDUCTION_RULES, ReductionRules, Stretches
@@ -20,6 +20,8 @@ OUT_OF_ORDER: Final = 6
 """What `Applied.said` holds for a record that was folded although newer ones had been."""
 ROAD_CAPS_KMH: Final = (50.0, 70.0, 100.0)
 """Caps by road class, urban, ordinary and expressway: 实施条例 Art. 45 and 78; on urban roads with one lane a way. [A]"""
+_TIDY, _SPARE = 1.25, 4096
+"""A pool is laid anew where so much more than its lists hold is used; entries that it always has to spare."""
 _KINDS: Final[dict[DutyKind, int]] = {"run": 0, "night_run": 1, "rolling": 2, "standstill": 3}
 _WINDOWS: Final[dict[DutyKind, tuple[int, int]]] = {"night_run": (22, 6), "standstill": (2, 5)}
 """The daily windows whose driving is carried."""
@@ -192,16 +194,48 @@ class LiveFold:
     def _chosen(self, slots: IntArray | None) -> IntArray:
         return np.arange(self.n_vehicles) if slots is None else np.asarray(slots, dtype=np.int64)
 
+    def tidy(self) -> None:
+        """Lay a pool anew of which much is in no list: memory of vehicles that gave it back."""
+        state, (n_messages, n_stretches) = self.state, self.state.tops.tolist()
+        if n_messages > _TIDY * int(state.m_size.sum(dtype=np.int64)) + _SPARE:
+            self._lay_messages()
+        if n_stretches > _TIDY * int(state.t_size.sum(dtype=np.int64)) + _SPARE:
+            self._lay_stretches()
+
+    def lay(self) -> None:
+        """Lay both pools anew, with room to grow."""
+        self._lay_messages()
+        self._lay_stretches()
+
     def _grow(self) -> None:
-        """Double the pools that are nearly full."""
-        state = self.state
-        self.state = state._replace(messages=_roomier(state.messages), stretches=_roomier(state.stretches))
+        """Make room in the pools that are nearly full."""
+        state, waiting = self.state, int((self.state.m_count - self.state.m_settled).max(initial=0))
+        # As much as any vehicle may ask for before the kernel looks again.
+        most = [4 * (int(size.max(initial=0)) + more + 8) for size, more in ((state.m_size, 0), (state.t_size, waiting))]
+        if state.tops[0] + most[0] > len(state.messages):
+            self._lay_messages(most[0])
+        if state.tops[1] + most[1] > len(state.stretches):
+            self._lay_stretches(most[1])
+
+    def _lay_messages(self, more: int = 0) -> None:
+        from features.live.lists import laid_messages
+
+        pool = _roomier(self.state.messages, int(self.state.m_count.sum(dtype=np.int64)), self.n_vehicles, more)
+        laid_messages(self.state, pool)
+        self.state = self.state._replace(messages=pool)
+
+    def _lay_stretches(self, more: int = 0) -> None:
+        from features.live.lists import laid_stretches
+
+        held = int(self.state.vehicle["n_stretches"][:, NEWEST].sum(dtype=np.int64))
+        pool = _roomier(self.state.stretches, held, self.n_vehicles, more)
+        laid_stretches(self.state, pool)
+        self.state = self.state._replace(stretches=pool)
 
 
-def _roomier(pool: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    larger = np.zeros(len(pool) * 3 // 2 + 4096, pool.dtype)
-    larger[:len(pool)] = pool
-    return larger
+def _roomier(pool: npt.NDArray[Any], held: int, n_lists: int, more: int) -> npt.NDArray[Any]:
+    """Return a pool for what lists hold, and half as much again; memory that is not written to costs nothing."""
+    return np.zeros((held + held // 8 + FIRST_PIECE * n_lists) * 3 // 2 + more + _SPARE, pool.dtype)
 
 
 def _plain(rules: list[DutyRule], reduction: ReductionRules) -> IntArray:

@@ -99,6 +99,12 @@ def records_from(table: pa.Table, roster: Roster, now_us: int, *, replay: bool) 
     return records_of(table, vehicle, received, Door.REPLAY if replay else Door.HTTP)
 
 
+def newest_receipt_us(table: pa.Table) -> int:
+    """Return the newest receipt that rows tell, in epoch microseconds; 0 where none tells any."""
+    found: int | None = pc.max(table["recv_time"].cast(pa.int64())).as_py()
+    return found or 0
+
+
 class HttpDoor:
     """Takes requests of a live service."""
 
@@ -157,9 +163,9 @@ class HttpDoor:
 
     def _taken(self, body: bytes, packed: bool) -> Any:
         service = self._service
-        table = read_lines(_unpacked(body) if packed else body)
+        table = read_lines(unpacked(body) if packed else body)
         if service.replay and len(table):
-            service.saw(pc.max(table["recv_time"].cast(pa.int64())).as_py() or 0)
+            service.saw(newest_receipt_us(table))
         return service.intake.take(records_from(table, service.roster, service.clock(), replay=service.replay))
 
 
@@ -173,7 +179,14 @@ async def _body(request: Request) -> bytes:
     return b"".join(parts)
 
 
-def _unpacked(body: bytes) -> bytes:
+def unpacked(body: bytes) -> bytes:
+    """Return what a gzip holds.
+
+    Raises
+    ------
+    InvalidRequest
+        If it is none, or holds more than is taken.
+    """
     unpacker = zlib.decompressobj(wbits=31)
     try:
         found = unpacker.decompress(body, MAX_BODY + 1)

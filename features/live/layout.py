@@ -2,7 +2,8 @@
 
 Of each vehicle two copies of a record of fixed size: what is settled, and what is known with the messages that may still be
 preceded by late ones. Beside them two lists that grow and shrink: its newest messages (two hours), and its stretches (eight
-days). Lists lie in pools, in pieces of a power of two; pieces that are given back are used again.
+days). Lists lie in pools, in pieces of eight sizes an octave; pieces that are given back are used again, and a pool that is
+mostly such pieces, or full, is laid anew without them (`lists.laid_messages`, `lists.laid_stretches`).
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ MESSAGES_S: Final = HOUR_S + LATENESS_S + 600
 """Messages are kept so long: what an hour shows that ended when the oldest message that is waited for was sent, and whether an
 alarm began in it."""
 SETTLED, NEWEST = 0, 1
-FIRST_PIECE: Final = 3
-"""The smallest piece of a pool holds two to this many entries."""
-N_SIZES: Final = 40
+FIRST_PIECE: Final = 8
+"""The smallest piece of a pool holds so many entries; each octave of sizes from there on has as many steps."""
+N_SIZES: Final = 256
 
 ACC, FIXED, DRIVING, DRIFTED, LANE_WARNED = 1, 2, 4, 8, 16
 CLASS_SHIFT: Final = 8
@@ -90,7 +91,7 @@ class State(NamedTuple):
     t_at, t_size
         (n,): where its stretches lie, and room.
     m_free, t_free
-        Pieces to use again by size, plus one.
+        Pieces to use again by class of size (`lists.class_of`), plus one.
     tops
         Used part of both pools.
     counts

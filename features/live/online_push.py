@@ -10,7 +10,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from features.families.duty import FAMILY
 from features.live.duty_rows import COLUMNS
@@ -38,6 +37,8 @@ class OnlinePush:
     def __init__(self, rows: PackedRows, vehicle_ids: tuple[str, ...]) -> None:
         self._rows, self._keys = rows, text_keys(VEHICLE.id_column, vehicle_ids)
         self._layout = Layout(VIEW, tuple((name, "float") for name in COLUMNS))
+        self._rank = np.empty(len(self._keys), np.int64)
+        self._rank[sorted(range(len(self._keys)), key=self._keys.__getitem__)] = np.arange(len(self._keys))
         self._prepared = False
 
     def write(self, slots: IntArray, cutoff_s: IntArray, values: npt.NDArray[np.float64], created_us: int) -> int:
@@ -53,14 +54,11 @@ class OnlinePush:
             self._prepared = True
         if not len(slots):
             return 0
-        packed = self._layout.pack_columns(
-            [pa.chunked_array([pa.array(np.ascontiguousarray(values[:, place]))]) for place in range(len(COLUMNS))],
-            cutoff_s * 1_000_000, np.full(len(slots), created_us, dtype=np.int64),
-        )
-        keys = [self._keys[slot] for slot in slots.tolist()]
-        order = sorted(range(len(keys)), key=keys.__getitem__)  # neighbours in the table are written together
-        self._rows.write(VIEW, [keys[at] for at in order], [packed[at] for at in order])
-        return len(keys)
+        slots = slots[order := np.argsort(self._rank[slots])]  # neighbours in the table are written together
+        created = np.full(len(slots), created_us, dtype=np.int64)
+        packed = self._layout.pack_numbers(values[order], cutoff_s[order] * 1_000_000, created)
+        self._rows.write(VIEW, [self._keys[slot] for slot in slots.tolist()], packed)
+        return len(packed)
 
     def answered(self) -> tuple[IntArray, npt.NDArray[np.float64]]:
         """Return the cut-off of each vehicle's row in the store, 0 where there is none, and its values."""

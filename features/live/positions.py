@@ -45,6 +45,7 @@ class Door(IntEnum):
     JT809 = 2
     JT809_RESENT = 3
     REPLAY = 4
+    KAFKA = 5
 
 
 class Refusal(IntEnum):

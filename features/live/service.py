@@ -17,12 +17,13 @@ from features.live.duty_now import DutyNow, DutyReader
 from features.live.engine import EngineTimes, LiveEngine
 from features.live.fatigue import FatigueScorer
 from features.live.fold import LiveFold
-from features.live.http_door import iso, routes
+from features.live.http_door import iso, newest_receipt_us, records_from, routes
 from features.live.intake import Intake
 from features.live.journal import JournalLimits, PositionJournal
 from features.live.jt809.server import PlatformLink
+from features.live.kafka_door import KafkaDoor
 from features.live.online_push import OnlinePush
-from features.live.positions import Door
+from features.live.positions import Door, Records
 from features.live.rest_places import RestPlaces, read_rest_places
 from features.live.road_map import road_map
 from features.live.roster import Roster, read_roster
@@ -32,6 +33,7 @@ from registry.errors import ConfigurationError, NotFound
 from registry.settings import Settings
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from starlette.applications import Starlette
     from starlette.routing import BaseRoute
 
@@ -72,6 +74,8 @@ class LiveService:
         Now.
     link
         The JT/T 809 door.
+    kafka
+        The Kafka door; it reads once the application lives with it.
     fatigue
         Scores fatigue; None where nobody does.
     """
@@ -84,6 +88,7 @@ class LiveService:
     replay: bool
     clock: LiveClock
     link: PlatformLink
+    kafka: KafkaDoor
     fatigue: FatigueScorer | None = None
     began_s: float = field(default_factory=time.monotonic)
 
@@ -113,7 +118,9 @@ class LiveService:
         if self.engine.push is not None:
             self.engine.push.close()
 
-    def app(self, more: Sequence[BaseRoute] = (), *, jt809: tuple[str, int] | None = None) -> Starlette:
+    def app(
+        self, more: Sequence[BaseRoute] = (), *, jt809: tuple[str, int] | None = None, kafka: bool = False,
+    ) -> Starlette:
         """Return the application; its life is that of the service.
 
         Parameters
@@ -122,6 +129,8 @@ class LiveService:
             Further routes beside those of the door.
         jt809
             Address and port on which the platform link listens; None for no link.
+        kafka
+            Whether the Kafka door reads its topics.
         """
         from starlette.applications import Starlette
         from starlette.concurrency import run_in_threadpool
@@ -130,7 +139,10 @@ class LiveService:
         async def life(_: Starlette) -> AsyncIterator[None]:
             await run_in_threadpool(self.start)
             link = None if jt809 is None else await self.link.listen(*jt809)
+            if kafka:
+                await run_in_threadpool(self.kafka.start)
             yield
+            await run_in_threadpool(self.kafka.stop)
             if link is not None:
                 link.close()
             await run_in_threadpool(self.stop)
@@ -164,7 +176,7 @@ class LiveService:
             counts, state = engine.fold.counts, engine.fold.state
             heard = int(np.count_nonzero(state.newest_s))
             memory = state.n_bytes
-        groups = list(engine.latency_s)
+        groups = list(engine.rows.latency_s)
         latency = float(np.average([p95 for _, p95 in groups], weights=[max(n, 1) for n, _ in groups])) if groups else None
         return {
             "now": self.now.isoformat(), "replay": self.replay, "up_s": time.monotonic() - self.began_s,
@@ -172,10 +184,11 @@ class LiveService:
             "by_door": {Door(door).name.lower(): n for door, n in intake.by_door.items()},
             "waiting_for_disk": intake.waiting[0], "waiting_for_fold": intake.waiting[1],
             "journal_bytes": intake.journal.size_bytes, "checkpoint_bytes": engine.checkpoint_bytes, "state_bytes": memory,
-            "replayed_at_start": engine.replayed, "rows_pushed": engine.pushed_rows, "failed_pushes": engine.failed_pushes,
+            "replayed_at_start": engine.replayed, "rows_pushed": engine.rows.pushed,
+            "rows_unchanged": engine.rows.unchanged, "failed_pushes": engine.rows.failed,
             "failed_listeners": engine.failed_listeners, "failed_checkpoints": engine.failed_checkpoints,
             "refusing": intake.refusing,
-            "p95_s": latency, "jt809": dict(self.link.counts), **engine.corrections.counts(),
+            "p95_s": latency, "jt809": dict(self.link.counts), "kafka": self.kafka.status(), **engine.corrections.counts(),
             "fatigue": None if self.fatigue is None else self.fatigue.status(),
         }
 
@@ -221,7 +234,14 @@ def open_service(
     engine = LiveEngine(intake, fold, road_map(), push, corrections, clock, times or EngineTimes())
     places = RestPlaces(road_map(), read_rest_places(warehouse))
     link = PlatformLink(intake, known, clock, settings.jt809_user, settings.jt809_password.get_secret_value())
-    return LiveService(known, intake, engine, DutyReader(fold, known, places), key, replay, clock, link)
+
+    def records(table: pa.Table) -> Records:
+        if replay and len(table):
+            clock.saw(newest_receipt_us(table))
+        return records_from(table, known, clock(), replay=replay)
+
+    kafka = KafkaDoor(settings, intake, records)
+    return LiveService(known, intake, engine, DutyReader(fold, known, places), key, replay, clock, link, kafka)
 
 
 def _document(duty: DutyNow) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def _extended(st, slot, copy, r, start, state, spare, rules):  # type: ignore[no
     if copy == NEWEST:
         if n >= st.t_size[slot]:
             if not pruned_stretches(st, slot):
-                grown_stretches(st, slot, n, 2 * n + 1)
+                grown_stretches(st, slot, n, n + n // 4 + 1)
             n = np.int64(r.n_stretches)
         made = st.stretches[st.t_at[slot] + n]
         made.start_s, made.state, made.spare_s, made.crossed_s = start, state, spare, 0
@@ -307,7 +307,7 @@ def fold_records(st, slots, records, roads, first, caps, rules, said):  # type: 
         if n >= st.m_size[slot]:
             settled_before = settled
             if not pruned_messages(st, slot):
-                grown_messages(st, slot, 2 * n + 1)
+                grown_messages(st, slot, n + n // 4 + 1)
             place -= settled_before - st.m_settled[slot]
             at, n = st.m_at[slot], st.m_count[slot]
         for k in range(n, place, -1):

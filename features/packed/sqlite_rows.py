@@ -23,6 +23,8 @@ from features.snapshot import FeatureSnapshot
 _WHERE: Final = "online store in SQLite"
 _WRITER_WAITS_S: Final = 10.0
 _CACHE_KIB: Final = 64 * 1024
+_GATHERED_PAGES: Final = 8 * 1024
+"""A stream touches most pages every few seconds: what it gathers is written over once for many changes of a page."""
 _META: Final = """
     CREATE TABLE IF NOT EXISTS packed_layout (project TEXT, digest BLOB, layout TEXT NOT NULL, PRIMARY KEY (project, digest));
     CREATE TABLE IF NOT EXISTS packed_publication (project TEXT PRIMARY KEY, number INTEGER NOT NULL, content TEXT NOT NULL);
@@ -221,6 +223,7 @@ class SqliteRows:
             made.execute("PRAGMA journal_mode=WAL")
             made.execute("PRAGMA synchronous=NORMAL")
             made.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+            made.execute(f"PRAGMA wal_autocheckpoint={_GATHERED_PAGES}")
             made.executescript(_META)
             self._writer = made
         return self._writer

@@ -22,6 +22,7 @@ from features.live.fold import LiveFold
 from features.live.layout import NEWEST, T
 from features.live.service import open_service
 from registry.signing import init_keys
+from tests.lib.kafka_cluster import N_PARTITIONS, kafka_cluster
 from tests.lib.live import records
 from tests.lib.live_nursery import KEY, PLATES, roster_for, settings_of
 from tests.lib.positions import MIDNIGHT, message
@@ -104,7 +105,45 @@ def test_killed_at_random_under_load_nothing_is_lost_or_counted_twice(tmp_path: 
         assert nursery.stdin is not None
         nursery.stdin.close()
     assert sender.again > 0, "no kill met a request"
-    assert_state_is_that_of_the_messages(settings_of(settings.home, settings.keys_dir), sender)
+    assert_state_is_that_of_the_messages(settings_of(settings.home, settings.keys_dir), sender.rows)
+
+
+def test_the_kafka_door_killed_at_random_loses_nothing_and_counts_nothing_twice(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path / "home", tmp_path / "keys")
+    init_keys(settings.keys_dir)
+    port, rng, rows = free_port(), random.Random(20260704), []
+    with kafka_cluster("positions") as cluster:
+        command = [
+            sys.executable, "-m", "tests.lib.live_nursery", str(settings.home), str(settings.keys_dir), str(port), cluster.brokers,
+        ]
+        committed = [0] * N_PARTITIONS
+        with subprocess.Popen(command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as nursery:
+            for _ in range(KILLS):
+                child = ask(nursery, "start")
+                until = time.monotonic() + 0.6 + rng.random()
+                while time.monotonic() < until:
+                    rows.append(step(len(rows)))
+                    cluster.put([(place % N_PARTITIONS, line(row)) for place, row in enumerate(rows[-1])])
+                    time.sleep(0.02)  # this cluster keeps five megabytes of a partition
+                os.kill(child, signal.SIGKILL)
+                assert ask(nursery, f"wait {child}") == -signal.SIGKILL
+                committed, before = cluster.committed("roadrisk-live"), committed
+                assert all(map(int.__le__, before, committed))
+            last = ask(nursery, "start")
+            deadline = time.monotonic() + DEADLINE_S
+            while sum(cluster.committed("roadrisk-live")) < sum(map(len, rows)):
+                assert time.monotonic() < deadline, "not all was committed"
+                time.sleep(0.1)
+            os.kill(last, signal.SIGKILL)
+            ask(nursery, f"wait {last}")
+            assert nursery.stdin is not None
+            nursery.stdin.close()
+    assert sum(committed) < sum(map(len, rows)), "no kill came between two commits"
+    assert_state_is_that_of_the_messages(settings, rows)
+
+
+def line(row: dict[str, Any]) -> bytes:
+    return json.dumps(row, default=datetime.isoformat).encode()
 
 
 def ask(nursery: subprocess.Popen[str], line: str) -> int:
@@ -115,13 +154,13 @@ def ask(nursery: subprocess.Popen[str], line: str) -> int:
     return int(nursery.stdout.readline())
 
 
-def assert_state_is_that_of_the_messages(settings: Any, sender: Sender) -> None:
+def assert_state_is_that_of_the_messages(settings: Any, groups: list[list[dict[str, Any]]]) -> None:
     roster = roster_for(settings)
     service = open_service(settings, replay=True, roster=roster)
     service.start()
     service.stop()
     kept = service.engine.fold
-    sent = [row for rows in sender.rows for row in rows]
+    sent = [row for rows in groups for row in rows]
     assert kept.counts["folded"] == len(sent)
     straight = LiveFold.empty(len(roster), cap_kmh=roster.cap_kmh)
     found = records(sent)
@@ -133,4 +172,4 @@ def assert_state_is_that_of_the_messages(settings: Any, sender: Sender) -> None:
     np.testing.assert_array_equal(kept.state.tally, straight.state.tally)
     day = (datetime(2026, 3, 2, tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)).days
     of_day = kept.state.tally[:, NEWEST, day & 1, T["n_messages"]]
-    assert (of_day == min(len(sender.rows), 2880)).all()
+    assert (of_day == min(len(groups), 2880)).all()

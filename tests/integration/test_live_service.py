@@ -269,7 +269,7 @@ def test_rows_that_the_store_did_not_take_are_pushed_again(settings: Settings, m
         monkeypatch.setattr(service.engine.push, "write", lambda *_: (_ for _ in ()).throw(ServiceUnavailable("away")))
         client.post("/v1/live/positions", content=lines(rows), headers=HEADERS)
         deadline = time.monotonic() + 30
-        while not service.engine.failed_pushes:
+        while not service.engine.rows.failed:
             assert time.monotonic() < deadline
         monkeypatch.setattr(service.engine.push, "write", whole)
         wait_for(service, len(rows))

@@ -1,7 +1,7 @@
 """Starts live services by fork, with everything imported and compiled, so that each is there in a blink and can be killed often.
 
-`python -m tests.lib.live_nursery HOME KEYS PORT`: for each line read it forks one and answers its process id; a line "wait PID" is
-answered with how it ended.
+`python -m tests.lib.live_nursery HOME KEYS PORT [BROKERS]`: for each line read it forks one and answers its process id; a line
+"wait PID" is answered with how it ended.
 """
 
 from __future__ import annotations
@@ -29,9 +29,12 @@ PLATES = [(f"赣A{10_000 + n}", "2") for n in range(60)]
 TIMES = EngineTimes(batch_s=0.01, push_s=0.05, checkpoint_s=0.4)
 
 
-def settings_of(home: Path, keys: Path) -> Settings:
+def settings_of(home: Path, keys: Path, brokers: str = "") -> Settings:
     """Return the settings of the service."""
-    return Settings(home=home, keys_dir=keys, push_key=SecretStr(KEY), store_timeout_s=10.0)
+    return Settings(
+        home=home, keys_dir=keys, push_key=SecretStr(KEY), store_timeout_s=10.0, kafka_brokers=brokers, kafka_topics=("positions",),
+        kafka_security="plaintext",
+    )
 
 
 def roster_for(settings: Settings) -> Roster:
@@ -42,7 +45,7 @@ def roster_for(settings: Settings) -> Roster:
 
 def _serve(settings: Settings, port: int) -> None:
     service = open_service(settings, replay=True, roster=roster_for(settings), times=TIMES)
-    uvicorn.run(service.app(), port=port, log_level="critical", access_log=False)
+    uvicorn.run(service.app(kafka=bool(settings.kafka_brokers)), port=port, log_level="critical", access_log=False)
 
 
 def _warm() -> None:
@@ -53,7 +56,7 @@ def _warm() -> None:
     road_map().classes(np.zeros(1), np.zeros(1))
 
 
-def main(home: Path, keys: Path, port: int) -> None:
+def main(home: Path, keys: Path, port: int, brokers: str = "") -> None:
     """Fork at each line."""
     _warm()
     for line in sys.stdin:
@@ -62,10 +65,10 @@ def main(home: Path, keys: Path, port: int) -> None:
             continue
         child = os.fork()
         if child == 0:
-            _serve(settings_of(home, keys), port)
+            _serve(settings_of(home, keys, brokers), port)
             os._exit(0)
         print(child, flush=True)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])
