@@ -58,7 +58,8 @@ def serve(
         watch.start()
     if kafka:
         client_settings(settings)  # what is missing is said before anything is opened
-    app = service.app(jt809=(host, jt809_port) if jt809_port else None, kafka=kafka)
+    further = () if service.fatigue is None else service.fatigue.routes()
+    app = service.app(further, jt809=(host, jt809_port) if jt809_port else None, kafka=kafka)
     also = f" and for JT/T 809 on port {jt809_port}" if jt809_port else ""
     also += f", reading {', '.join(settings.kafka_topics)} from Kafka" if kafka else ""
     click.echo(f"listening on http://{host}:{port}{also}", err=True)

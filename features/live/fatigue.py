@@ -9,19 +9,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from features.live.duty_now import STALE_S
 from features.live.fold import LiveFold
+from features.segments import REDUCTION_RULES
 from registry.scale import Tier
 from registry.supervision.events import AlertEvent
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
+SIGNAL: Final = "fatigue_tier"
 TIER_RANKS: Final[dict[Tier, int]] = {"grey": 0, "blue": 1, "yellow": 2, "orange": 3, "red": 4}
 RANKED_TIERS: Final = tuple(TIER_RANKS)
 """Tier by rank, as `FatigueBoard.tier` holds it."""
@@ -101,6 +106,11 @@ class FatigueBoard:
         seen.why[old] = Why.STALE
         return seen
 
+    def signals(self, at_s: int) -> dict[str, FloatArray]:
+        """Return the signal of the rule `fatigue_score` by slot, from the newest scores: not-a-number where none is fresh."""
+        fresh = (self.tier > 0) & (at_s - self.row_s <= REDUCTION_RULES.silence_s)
+        return {SIGNAL: np.where(fresh, self.tier, np.nan)}
+
     def forget(self, slots: Any = slice(None), *, ahead: bool = True) -> None:
         """Take back the scores of vehicles, all by default, and their forecasts unless these stand."""
         self.tier[slots], self.row_s[slots], self.points[slots] = 0, 0, np.nan
@@ -179,6 +189,10 @@ class FatigueScorer(Protocol):
 
     def document(self, slot: int, at_s: int) -> dict[str, Any]:
         """Return what is known of one vehicle, with the reasons of its score."""
+        ...
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return the paths on which consumers read live scores under their scenarios."""
         ...
 
     def status(self) -> dict[str, Any]:

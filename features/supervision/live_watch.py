@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from features.live.fatigue import FatigueRows
+from features.live.fatigue import SIGNAL, FatigueRows
 from registry.errors import RoadRiskError
 from registry.supervision.book import AlertBook
 
@@ -119,7 +119,7 @@ class LiveWatch:
         fatigue, signals = self._service.fatigue, look.signals
         if fatigue is not None and look.rows is not None:
             tiers = fatigue.tiers(look.rows)
-            signals = None if signals is None else signals | {"fatigue_tier": tiers}
+            signals = None if signals is None else signals | {SIGNAL: tiers}
         if self._supervisor is not None and self._book is not None and signals is not None:
             self._pending += self._book.new(self._supervisor.board.look(look.at_s, signals))
             if fatigue is not None:

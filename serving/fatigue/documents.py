@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from serving.live import LiveScorer
 
-_OF_ANSWER: Final = ("score", "points", "percentile", "answer", "reasons", "groups", "sources", "warnings")
+_OF_ANSWER: Final = ("score", "points", "percentile", "answer", "reasons", "groups", "decomposition", "sources", "warnings")
 
 
 def document_of(

@@ -83,7 +83,10 @@ class KnownInputs:
         found[:, self._of_live] = np.where(np.isnan(live) & self._zero, 0.0, live)
         return found, known
 
-    def of_vehicle(self, model: LiveScorer, slot: int, values: FloatArray, cutoff_s: int, at: datetime) -> OnlineInputs:
+    def of_vehicle(
+        self, model: LiveScorer, slot: int, values: FloatArray, cutoff_s: int, at: datetime, *,
+        resources: frozenset[str] | None = None,
+    ) -> OnlineInputs:
         """Return everything that is known about one vehicle with its live row.
 
         Parameters
@@ -92,15 +95,19 @@ class KnownInputs:
             The live row, shape (n_columns,), and the end of its hour.
         at
             Instant of the question.
+        resources
+            Resources that may be read; None for all.
 
         Raises
         ------
         RoadRiskError
             If the store does not know the vehicle or does not answer.
         """
-        (found,) = self._store.read_many(DRIVER_FATIGUE.id, [self._ids[slot]])
+        (found,) = self._store.read_many(DRIVER_FATIGUE.id, [self._ids[slot]], resources=resources)
         if isinstance(found, RoadRiskError):
             raise found
+        if resources is not None and LIVE_VIEWS[VIEW] not in resources:
+            return complete(model, found)
         told = dict(zip(COLUMNS, (None if np.isnan(value) else float(value) for value in values), strict=True))
         instant = datetime.fromtimestamp(cutoff_s, UTC)
         return complete(model, with_row(found, VIEW, LIVE_VIEWS[VIEW], told, instant, at))

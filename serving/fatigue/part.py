@@ -31,4 +31,4 @@ def open_fatigue(service: LiveService, settings: Settings) -> LiveFatigue:
     model = FollowedModel(settings)
     model.check()
     open_store = partial(OnlineStore, settings, lambda: datetime.now(UTC))
-    return LiveFatigue(service, model, open_store, DecisionLedger.open(settings))
+    return LiveFatigue(service, settings, model, open_store, DecisionLedger.open(settings))

@@ -26,22 +26,28 @@ from registry.supervision.events import AlertEvent
 from serving.answering import Scored, answer_score
 from serving.asked import Asked
 from serving.desk import ScoringDesk, new_score_id
+from serving.detail import reduced
 from serving.fatigue.ahead import forecast
 from serving.fatigue.documents import document_of
 from serving.fatigue.inputs import KnownInputs
 from serving.fatigue.model import FollowedModel
+from serving.fatigue.points import enough, on_trip, points_and_tiers
+from serving.fatigue.readers import reader_routes
+from serving.gate import open_gate
 
 if TYPE_CHECKING:
+    from starlette.routing import Route
+
     from features.live.service import LiveService
     from features.online import OnlineInputs, OnlineStore
-    from registry.encoding import Matrix
+    from registry.access.grants import Grant
+    from registry.settings import Settings
     from serving.live import LiveScorer
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 RULE: Final = "fatigue_score"
 RAISES: Final = frozenset({"raised", "worsened", "reopened"})
-NEAR_POINTS: Final = 1e-6
 AT_ONCE: Final = 500
 """Vehicles that are forecast in one piece, for which the state stands still."""
 _REMEMBERED: Final = 2_000
@@ -55,6 +61,8 @@ class LiveFatigue:
     ----------
     service
         The live service.
+    settings
+        Names the ledger of access.
     model
         The live model, followed.
     open_store
@@ -64,16 +72,18 @@ class LiveFatigue:
     """
 
     def __init__(
-        self, service: LiveService, model: FollowedModel, open_store: Callable[[], OnlineStore], decisions: DecisionLedger
+        self, service: LiveService, settings: Settings, model: FollowedModel, open_store: Callable[[], OnlineStore],
+        decisions: DecisionLedger,
     ) -> None:
-        self._service, self._model, self._open_store, self._decisions = service, model, open_store, decisions
+        self._service, self._settings, self._model = service, settings, model
+        self._open_store, self._decisions = open_store, decisions
         n = service.engine.fold.n_vehicles
         self.board = FatigueBoard(n)
         self._inputs: KnownInputs | None = None
         self._lock = threading.RLock()
         self._values = np.full((n, 0), np.nan)
         self._slots = {vehicle: slot for slot, vehicle in enumerate(service.roster.vehicle_id)}
-        self._answers: OrderedDict[tuple[int, int, str], tuple[OnlineInputs, Scored]] = OrderedDict()
+        self._answers: OrderedDict[tuple[int, int, str, frozenset[str] | None], tuple[OnlineInputs, Scored]] = OrderedDict()
         self._waiting: list[Decision] = []
         self._problem = ""
         self._counts = {"scored": 0, "forecast": 0, "explained": 0, "recorded": 0}
@@ -85,7 +95,7 @@ class LiveFatigue:
         with self._lock:
             why = rows.why.copy()
             self.board.forget(why != Why.SCORED, ahead=False)
-            self.board.forget(~_on_trip(why))
+            self.board.forget(~on_trip(why))
             try:
                 self._score(rows, why)
                 self._problem = ""
@@ -127,16 +137,20 @@ class LiveFatigue:
         model, began = self._model.scorer, time.thread_time()
         if model is None or self._inputs is None:
             return
-        on_trip = np.flatnonzero(_on_trip(self.board.why))
+        driving = np.flatnonzero(on_trip(self.board.why))
         try:
-            for start in range(0, len(on_trip), AT_ONCE):
-                self._forecast(model, on_trip[start:start + AT_ONCE], at_s)
+            for start in range(0, len(driving), AT_ONCE):
+                self._forecast(model, driving[start:start + AT_ONCE], at_s)
         except RoadRiskError as error:
             _log.error("fatigue is not forecast: %s", error)
         self._cpu_s["forecast"] += time.thread_time() - began
 
     def document(self, slot: int, at_s: int) -> dict[str, Any]:
-        """Return what is known of one vehicle, with the reasons of its score."""
+        """Return what is known of one vehicle, with the reasons of its score; single inputs' points stay inside."""
+        return reduced(self.whole_document(slot, at_s), "groups")
+
+    def whole_document(self, slot: int, at_s: int) -> dict[str, Any]:
+        """Return what is known of one vehicle, with the exact decomposition of its score."""
         with self._lock:
             model, seen = self._model.scorer, self.board.seen_at(at_s, np.array([slot]))
             why = Why(int(seen.why[0])) if model is not None else Why.NO_MODEL
@@ -149,8 +163,13 @@ class LiveFatigue:
                 why = Why.NO_INPUTS
         return document_of(seen, at_s, why, model, None if scored is None else scored[1].answer)
 
-    def scored(self, slot: int, at_s: int) -> tuple[OnlineInputs, Scored]:
+    def scored(self, slot: int, at_s: int, *, grant: Grant | None = None) -> tuple[OnlineInputs, Scored]:
         """Return inputs and answer of a vehicle's newest live score, with its exact explanation.
+
+        Parameters
+        ----------
+        grant
+            Under which it is asked: what its resources do not cover is not known. None for the platform itself.
 
         Raises
         ------
@@ -159,15 +178,18 @@ class LiveFatigue:
         """
         with self._lock:
             model, inputs = self._model.scorer, self._inputs
-            row_s, values = int(self.board.row_s[slot]), self._values[slot].copy()
-        if model is None or inputs is None or not row_s:
+            row_s = int(self.board.row_s[slot])
+            values = self._values[slot].copy() if row_s else None
+        if model is None or inputs is None or values is None:
             raise ServiceUnavailable("the vehicle has no live score", remedy="Ask again while it is on a trip.")
-        key = (slot, row_s, model.scorer.digest)
+        resources = None if grant is None else grant.resources
+        key = (slot, row_s, model.scorer.digest, resources)
         with self._lock:
             known = self._answers.get(key)
         if known is not None:
             return known
-        found = inputs.of_vehicle(model, slot, values, row_s, datetime.fromtimestamp(max(at_s, row_s), UTC))
+        at = datetime.fromtimestamp(max(at_s, row_s), UTC)
+        found = inputs.of_vehicle(model, slot, values, row_s, at, resources=resources)
         made = found, answer_score(model.scorer, model.version, found, score_id="", product=DRIVER_FATIGUE)
         with self._lock:
             self._counts["explained"] += 1
@@ -175,6 +197,26 @@ class LiveFatigue:
             while len(self._answers) > _REMEMBERED:
                 self._answers.popitem(last=False)
         return made
+
+    def answered(self, slot: int, at_s: int, asked: Asked) -> dict[str, Any]:
+        """Return the live score of a vehicle as it is recorded for whoever asked.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If there is none, or it cannot be recorded.
+        QuotaExceeded
+            If the consumer has used up what its scenario allows.
+        """
+        inputs, scored = self.scored(slot, at_s, grant=asked.grant)
+        model = self._model.scorer
+        assert model is not None
+        named = replace(scored, answer={**scored.answer, "score_id": new_score_id()})
+        return dict(self.desk().keep(model, inputs, named, asked).answer)
+
+    def routes(self) -> list[Route]:
+        """Return the paths on which consumers read live scores under their scenarios."""
+        return reader_routes(self._service, self, open_gate(self._settings, self._decisions, lambda: datetime.now(UTC)))
 
     def desk(self) -> ScoringDesk:
         """Return the desk that records scores of the live fleet; raises ServiceUnavailable where there is no store yet."""
@@ -222,11 +264,11 @@ class LiveFatigue:
         moved = self.board.row_s[rows.slots] != rows.cutoff_s
         slots, values = rows.slots[moved], rows.values[moved]
         matrix, known = self._inputs.matrix(model, slots, values)
-        known &= _enough(model, matrix)
+        known &= enough(model, matrix)
         why[slots[~known]] = Why.NO_INPUTS
         self.board.forget(slots[~known])
         slots = slots[known]
-        points, tier = _points(model, matrix[known])
+        points, tier = points_and_tiers(model, matrix[known])
         self.board.points[slots], self.board.tier[slots] = points, tier
         self.board.row_s[slots], self._values[slots] = rows.cutoff_s[moved][known], values[known]
         self._counts["scored"] += len(slots)
@@ -250,7 +292,7 @@ class LiveFatigue:
             found = np.full(cutoff.shape, np.nan)
             each = np.broadcast_to(slots[vehicles, None], cutoff.shape)[there]
             matrix, known = self._inputs.matrix(model, each, values[there])
-            known &= _enough(model, matrix)
+            known &= enough(model, matrix)
             scores = np.full(len(each), np.nan)
             scores[known] = model.scorer.points(matrix[known])
             found[there] = scores
@@ -277,31 +319,3 @@ class LiveFatigue:
         answer = {**scored.answer, "score_id": new_score_id()}
         asked = Asked(f"alert:{event.alert_id}", started)
         return self.desk().decision_of(model, inputs, replace(scored, answer=answer), asked)
-
-
-def _on_trip(why: npt.NDArray[np.int8]) -> npt.NDArray[np.bool_]:
-    """Return who drives, whether its first hour is full or not."""
-    return np.isin(why, (Why.SCORED, Why.SHORT))
-
-
-def _enough(model: LiveScorer, matrix: Matrix) -> npt.NDArray[np.bool_]:
-    """Return which rows have what `serving.no_score` asks of inputs: those that are required, and enough of them all."""
-    names = model.manifest.feature_names
-    place = {name: at for at, name in enumerate(names)}
-    required = [place[feature.name] for feature in model.manifest.required]
-    absent = np.isnan(matrix[:, [place[name] for name in model.manifest.may_be_unknown]]).sum(axis=1)
-    lacking = np.isnan(matrix[:, required]).sum(axis=1)
-    enough: npt.NDArray[np.bool_] = (lacking == 0) & (1.0 - absent / len(names) >= DRIVER_FATIGUE.min_coverage)
-    return enough
-
-
-def _points(model: LiveScorer, matrix: Matrix) -> tuple[FloatArray, npt.NDArray[np.int8]]:
-    """Return points and rank of the tier."""
-    if not len(matrix):
-        return np.zeros(0), np.zeros(0, np.int8)
-    cuts = np.array(model.manifest.cut_points)
-    points = model.scorer.points(matrix)
-    near = (np.abs(points[:, None] - cuts) < NEAR_POINTS).any(axis=1)
-    if near.any():
-        points[near] = model.scorer.explain(matrix[near]).points
-    return points, (1 + np.searchsorted(cuts, points, side="right")).astype(np.int8)

@@ -6,7 +6,8 @@ import json
 import math
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from features.live.fatigue import TIER_RANKS, Why
 from features.online import OnlineInputs, OnlineStore
 from features.supervision.live_watch import LiveWatch
 from features.supervision.supervisor import Supervisor
+from registry.access.changes import Writer
+from registry.access.terms import Term
 from registry.decisions import DecisionLedger
 from registry.errors import ServiceUnavailable
 from registry.products import DRIVER_FATIGUE
@@ -25,6 +28,8 @@ from registry.supervision.events import AlertEvent
 from serving.desk import complete
 from serving.replay import replay_of
 from serving.rows import score_many
+from tests.lib.access import REQUEST, activate, token_of
+from tests.lib.client import AppClient
 from tests.lib.fatigue import Fleet, fatigue_bundle
 from tests.lib.homes import make_live
 from tests.lib.positions import Leg, at
@@ -65,6 +70,7 @@ def test_the_live_score_is_that_of_the_stored_row_to_the_last_byte(fleet: Fleet)
         board = fleet.fatigue.board
         assert board.points[slot] == pytest.approx(live.answer["points"], abs=1e-9)
         assert board.tier[slot] == TIER_RANKS[live.answer["tier"]["code"]]
+        assert board.signals(fleet.start_s + at("10:35"))["fatigue_tier"][slot] == board.tier[slot]
         # The age of the hour is that of the row, and not of the last delivery.
         for one in (inputs, live_inputs):
             (hour,) = [age for age in one.sources if age.resource == "driving_hour"]
@@ -203,7 +209,7 @@ def test_an_alert_rises_with_the_score_and_goes_with_the_rest_and_its_decision_r
             assert decision.answer["tier"]["code"] == event.severity
             assert decision.entity_id == event.vehicle_id
             scorer = fleet.fatigue._model.current.with_digest(decision.product, decision.digest)
-            assert replay_of(decision, scorer, at=datetime.now(UTC))["identical"] is True
+            assert replay_of(decision, scorer, at=datetime.now(UTC))["equal"] is True
     ledger.close()
 
 
@@ -237,3 +243,64 @@ def test_the_document_has_at_most_four_reasons_and_the_model(fleet: Fleet) -> No
     assert document["age_s"] >= 0
     assert document["forecast"]["minutes_to_orange"] == 0
     assert "已达到橙色" in document["forecast"]["zh"]
+
+
+ROOT = "/v1/vehicle_supervision/live/vehicles"
+SCORE = "/v1/driver_fatigue/live/vehicles"
+
+
+@pytest.fixture
+def ask(fleet: Fleet) -> dict[str, AppClient]:
+    """Return clients of an authority, of the carrier of the first vehicle, of another one, of an insurer, and of one without."""
+    fleet.drives(0, [Leg("05:00", "10:00", 70.0)])
+    fleet.look(at("09:55"))
+    fleet.fatigue.look_ahead(fleet.start_s + at("09:55"))
+    now = datetime.now(UTC)
+    settings, writer = fleet.settings, Writer(fleet.settings, "李工", now)
+    roles = {"authority": "regulator", "carrier": "operator", "stranger": "operator", "insurer-a": "insurer", "late": "operator"}
+    subjects = {"carrier": fleet.vehicles[0][1], "stranger": "0" * 24, "late": fleet.vehicles[0][1]}
+    for consumer, role in roles.items():
+        writer.add_consumer(consumer, role=role, zh="消费方", en="consumer", subject=subjects.get(consumer))
+        for product in () if consumer == "late" else ("vehicle_supervision", "driver_fatigue"):
+            term = Term(now.date() - timedelta(days=1), now.date() + timedelta(days=900))
+            activate(settings, replace(REQUEST, consumer=consumer, product=product, charge="public", term=term), now)
+    app = fleet.service.app(fleet.fatigue.routes())
+    clients = {consumer: AppClient(app, key=token_of(settings, consumer, now)) for consumer in roles}
+    return clients | {"nobody": AppClient(app)}
+
+
+def test_live_duty_and_score_are_read_by_whose_vehicle_it_is(fleet: Fleet, ask: dict[str, AppClient]) -> None:
+    vehicle = fleet.vehicles[0][0]
+    for consumer in ("authority", "carrier"):
+        answer = ask[consumer].get(f"{ROOT}/{vehicle}")
+        assert answer.status_code == 200, answer.text
+        found = answer.json()
+        assert found["limits"]
+        assert found["fatigue"]["tier"]["code"] in {"orange", "red"}
+        # A scenario that lets groups out lets no single input's points out.
+        assert found["fatigue"]["decomposition"] is None
+        assert found["fatigue"]["groups"]
+    statuses = {consumer: ask[consumer].get(f"{ROOT}/{vehicle}").status_code for consumer in ask}
+    assert statuses == {"authority": 200, "carrier": 200, "stranger": 404, "insurer-a": 403, "late": 403, "nobody": 401}
+    unknown = ask["carrier"].get(f"{ROOT}/{'0' * 24}").json()
+    hidden = ask["stranger"].get(f"{ROOT}/{vehicle}").json()
+    assert {**unknown, "instance": ""} == {**hidden, "instance": ""}
+
+
+def test_a_live_score_that_a_consumer_reads_is_a_recorded_decision(fleet: Fleet, ask: dict[str, AppClient]) -> None:
+    vehicle = fleet.vehicles[0][0]
+    found = ask["carrier"].get(f"{SCORE}/{vehicle}").json()
+    assert found["answer"]["tier"]["code"] in {"orange", "red"}
+    assert found["forecast"]["minutes_to_orange"] == 0
+    ledger = DecisionLedger.open(fleet.settings)
+    decision = ledger.get(found["answer"]["score_id"])
+    assert (decision.consumer, decision.entity_id, decision.detail) == ("carrier", vehicle, "groups")
+    assert [one.n for one in ledger.usage(consumer="carrier") if one.kind == "score"] == [1]
+    scorer = fleet.fatigue._model.current.with_digest(decision.product, decision.digest)
+    assert replay_of(decision, scorer, at=datetime.now(UTC))["equal"] is True
+    # A vehicle that was never heard of has no score, and nothing is recorded.
+    other = ask["authority"].get(f"{SCORE}/{fleet.vehicles[1][0]}").json()
+    assert (other["answer"], other["why"]["code"]) == (None, "unheard")
+    statuses = {consumer: ask[consumer].get(f"{SCORE}/{vehicle}").status_code for consumer in ("stranger", "insurer-a", "late")}
+    assert statuses == {"stranger": 404, "insurer-a": 403, "late": 403}
+    ledger.close()
