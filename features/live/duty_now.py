@@ -16,7 +16,7 @@ import numpy as np
 from features.live.evaluate import AHEAD_H
 from features.live.fold import LiveFold
 from features.live.rest_places import RestAhead, RestPlaces
-from features.live.roster import Roster, operation_of
+from features.live.roster import Roster, Trade, operation_of
 from features.segments import DAY_S, DRIVE, LOCAL_OFFSET_S
 from registry.duty_rules import DUTY_RULES, DutyRule, rules_in_force
 
@@ -132,7 +132,7 @@ class DutyReader:
 
     def _of(self, slot: int, state: Any, entries: Any, at_s: int) -> DutyNow:
         trade = self._roster.trade[slot]
-        binding = set(rules_in_force(_local_day(int(state["at_s"])), operation_of(trade)))
+        binding = rules_of(trade, int(state["at_s"]))
         limits = [_limit(rule, entry) for rule, entry in zip(DUTY_RULES, entries, strict=True) if rule in binding]
         slept = not np.isnan(state["kss"][0])
         return DutyNow(
@@ -142,6 +142,12 @@ class DutyReader:
             dict(zip(AHEAD_H, state["kss"].tolist(), strict=True)) if slept else {},
             dict(zip(AHEAD_H, state["safte"].tolist(), strict=True)) if slept else {},
         )
+
+
+def rules_of(trade: Trade, at_s: int) -> list[DutyRule]:
+    """Return the rules that bind a trade at an instant, in the order of `DUTY_RULES`."""
+    binding = set(rules_in_force(_local_day(at_s), operation_of(trade)))
+    return [rule for rule in DUTY_RULES if rule in binding]
 
 
 def _limit(rule: DutyRule, entry: Any) -> LimitNow:

@@ -46,6 +46,7 @@ class Why(IntEnum):
     SHORT = 4
     NO_MODEL = 5
     NO_INPUTS = 6
+    SWAPPED = 7
 
 
 WHY_WORDS: Final[dict[Why, tuple[str, str]]] = {
@@ -58,6 +59,9 @@ WHY_WORDS: Final[dict[Why, tuple[str, str]]] = {
         "no score: the first driving hour after the rest is not full, or less than half of the last hour was driven",
     ),
     Why.NO_MODEL: ("没有在用的疲劳评分模型，不评分", "no score: no model of driver fatigue is live"),
+    Why.SWAPPED: (
+        "上次休息后换了驾驶员，不评分", "no score: another driver has taken over since the last rest",
+    ),
     Why.NO_INPUTS: ("缺少评分所需数据，不评分", "no score: inputs of the model are not known"),
 }
 
@@ -145,12 +149,17 @@ class FatigueRows:
     values: FloatArray
 
     @classmethod
-    def take(cls, fold: LiveFold, at_s: int) -> FatigueRows:
-        """Take the rows of a fleet; whoever calls holds the lock of the state."""
+    def take(cls, fold: LiveFold, at_s: int, swapped_s: IntArray | None = None) -> FatigueRows:
+        """Take the rows of a fleet; whoever calls holds the lock of the state.
+
+        `swapped_s` (n_vehicles,) is since when a driver drives who took the vehicle over, 0 where nobody did.
+        """
         now = fold.now(at_s)
         silent_s = at_s - now["last_s"]
+        swapped = np.zeros(len(now), bool) if swapped_s is None else swapped_s > now["run_since_s"]
         why = np.select(
-            [now["known"] == 0, silent_s > STALE_S, now["resting"] == 1], [Why.UNHEARD, Why.STALE, Why.RESTING], Why.SCORED
+            [now["known"] == 0, silent_s > STALE_S, now["resting"] == 1, swapped],
+            [Why.UNHEARD, Why.STALE, Why.RESTING, Why.SWAPPED], Why.SCORED,
         ).astype(np.int8)
         slots = np.flatnonzero(why == Why.SCORED)
         cutoff, values = fold.duty_rows(slots)

@@ -47,6 +47,7 @@ def routes(service: LiveService) -> list[Route]:
     return [
         Route("/v1/live/positions", door.push, methods=["POST"]), Route("/v1/live/status", door.status),
         Route("/v1/live/vehicles/{vehicle_id}", door.vehicle), Route("/readyz", door.ready),
+        Route("/v1/live/cards", door.cards, methods=["POST"]), Route("/v1/live/drivers/{driver_id}", door.driver),
     ]
 
 
@@ -123,6 +124,24 @@ class HttpDoor:
     async def vehicle(self, request: Request) -> Response:
         """Say the duty of one vehicle now."""
         return await self._read(request, lambda: self._service.duty(request.path_params["vehicle_id"]))
+
+    async def driver(self, request: Request) -> Response:
+        """Say the duty of one driver now."""
+        return await self._read(request, lambda: self._service.driver(request.path_params["driver_id"]))
+
+    async def cards(self, request: Request) -> Response:
+        """Take card events; the answer comes once they are durable."""
+        if not may_ask(request, self._service.key):
+            return unknown_key()
+        try:
+            async with asyncio.timeout(BODY_S):
+                body = await _body(request)
+        except TimeoutError:
+            return problem(408, "body-too-slow", f"the body did not come within {BODY_S:g} s", headers={"Connection": "close"})
+        except RoadRiskError as error:
+            return problem_of(error)
+        now_s = int(self._service.now.timestamp())
+        return await self._read(request, lambda: self._service.drivers.take(body, now_s))
 
     async def _read(self, request: Request, read: Callable[[], dict[str, Any]]) -> Response:
         if not may_ask(request, self._service.key):

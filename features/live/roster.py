@@ -6,7 +6,7 @@ up once and remembered for as long as the process lives.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
@@ -100,6 +100,13 @@ class Roster:
         """Return the number of each plate and colour."""
         return np.array([self.number(*plate) for plate in plates], dtype=np.uint64)
 
+    @property
+    def places(self) -> Mapping[str, int]:
+        """Slot by vehicle."""
+        if not self._places:
+            self._places.update({name: place for place, name in enumerate(self.vehicle_id)})
+        return self._places
+
     def slot(self, vehicle_id: str) -> int:
         """Return the slot of a vehicle.
 
@@ -108,9 +115,7 @@ class Roster:
         NotFound
             If it is not in the roster.
         """
-        if not self._places:
-            self._places.update({name: place for place, name in enumerate(self.vehicle_id)})
-        found = self._places.get(vehicle_id)
+        found = self.places.get(vehicle_id)
         if found is None:
             raise NotFound("no vehicle in operation with this id", where="live roster", remedy="Check the id.")
         return found

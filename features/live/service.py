@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from features.live.cards import CardLog
 from features.live.corrections import Corrections
+from features.live.driver_door import Drivers
 from features.live.duty_now import DutyNow, DutyReader
 from features.live.engine import EngineTimes, LiveEngine
 from features.live.fatigue import FatigueScorer
@@ -76,6 +78,8 @@ class LiveService:
         The JT/T 809 door.
     kafka
         The Kafka door; it reads once the application lives with it.
+    drivers
+        Whose cards are in the vehicles.
     fatigue
         Scores fatigue; None where nobody does.
     """
@@ -89,6 +93,7 @@ class LiveService:
     clock: LiveClock
     link: PlatformLink
     kafka: KafkaDoor
+    drivers: Drivers
     fatigue: FatigueScorer | None = None
     began_s: float = field(default_factory=time.monotonic)
 
@@ -166,8 +171,18 @@ class LiveService:
         found = self.duty_of([slot])
         if not found:
             raise NotFound("nothing was heard of this vehicle", where="live state", remedy="Its terminal has sent nothing yet.")
-        fatigue = None if self.fatigue is None else self.fatigue.document(slot, int(self.now.timestamp()))
-        return _document(found[0]) | {"corrections": self.engine.corrections.of(vehicle_id), "fatigue": fatigue}
+        at_s = int(self.now.timestamp())
+        with self.engine.lock:
+            driver = self.drivers.of_vehicle(vehicle_id, at_s)
+        return _document(found[0]) | {
+            "corrections": self.engine.corrections.of(vehicle_id), "driver": driver,
+            "fatigue": None if self.fatigue is None else self.fatigue.document(slot, at_s),
+        }
+
+    def driver(self, driver_id: str) -> dict[str, Any]:
+        """Return the duty of a driver as a document; raises NotFound where his card was in none of the vehicles."""
+        with self.engine.lock:
+            return self.drivers.document(driver_id, int(self.now.timestamp()))
 
     def status(self) -> dict[str, Any]:
         """Return what came in, how far it is folded, and how fresh the rows are."""
@@ -240,8 +255,8 @@ def open_service(
             clock.saw(newest_receipt_us(table))
         return records_from(table, known, clock(), replay=replay)
 
-    kafka = KafkaDoor(settings, intake, records)
-    return LiveService(known, intake, engine, DutyReader(fold, known, places), key, replay, clock, link, kafka)
+    kafka, drivers = KafkaDoor(settings, intake, records), Drivers(CardLog(folder), fold, known)
+    return LiveService(known, intake, engine, DutyReader(fold, known, places), key, replay, clock, link, kafka, drivers)
 
 
 def _document(duty: DutyNow) -> dict[str, Any]:

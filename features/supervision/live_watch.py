@@ -95,7 +95,9 @@ class LiveWatch:
         """Look at the fleet at an instant."""
         with self._service.engine.lock:
             signals = None if self._supervisor is None else self._supervisor.signals(at_s)
-            rows = None if self._service.fatigue is None else FatigueRows.take(self._service.engine.fold, at_s)
+            rows = None if self._service.fatigue is None else FatigueRows.take(
+                self._service.engine.fold, at_s, self._service.drivers.swapped_s(at_s),
+            )
         self._waiting.put(Look(at_s, signals, rows))
 
     def _heard(self, _: object) -> None:

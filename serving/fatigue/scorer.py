@@ -107,8 +107,8 @@ class LiveFatigue:
                 why[rows.slots] = Why.NO_INPUTS
                 self.board.forget(rows.slots)
             self.board.why = why
-            # Who rests or has hardly driven has nothing to be alarmed about; who is silent is unknown.
-            quiet = rows.fresh & ((why == Why.RESTING) | (why == Why.SHORT))
+            # Who rests, has hardly driven or has just taken over has nothing to be alarmed about; who is silent is unknown.
+            quiet = rows.fresh & (np.isin(why, (Why.RESTING, Why.SHORT, Why.SWAPPED)))
             tier = self.board.tier.astype(np.float64)
             found: FloatArray = np.where(rows.fresh & (why == Why.SCORED), tier, np.where(quiet, 0.0, np.nan))
         self._cpu_s["scored"] += time.thread_time() - began
