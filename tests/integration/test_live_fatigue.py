@@ -102,7 +102,8 @@ def test_the_forecast_is_what_each_minute_gives(fleet: Fleet) -> None:
     assert 30 < board.orange_min[1] < math.inf
     document = fleet.service.duty(fleet.vehicles[1][0])["fatigue"]
     assert (document["tier"]["code"], document["why"]["code"]) == ("grey", "short")
-    assert document["forecast"]["minutes_to_orange"] == board.orange_min[1]
+    # The clock of a replay goes on while this test runs.
+    assert document["forecast"]["minutes_to_orange"] == pytest.approx(board.orange_min[1], abs=2)
 
 
 def test_a_vehicle_that_is_not_heard_of_has_no_score(fleet: Fleet) -> None:
