@@ -197,7 +197,8 @@ def deciles(judge: Judge, readings: Sequence[Reading], *, replicates: int, seed:
     Rounds are put together, each row in the decile of its own round. `bootstrap` is the interval of the ratio and holds 1
     where the score is right on average. For counts `band` is where the ratio of a right score falls: negative binomial with
     the overdispersion of these rows by moments, and `poisson` the same without overdispersion; for yes or no `band` is
-    binomial, a little wide where probabilities differ within a decile. `simultaneous` is the same band at Sidak's level: all ten
+    binomial, a little wide where probabilities differ within a decile; for a pure premium `experiments.table_compound` adds it.
+    `simultaneous` is the same band at Sidak's level: all ten
     ratios of a right score lie in theirs with 95 %, where in `band` each does. There is none where rounds share test rows, whose
     counts are not new ones.
 
@@ -210,7 +211,7 @@ def deciles(judge: Judge, readings: Sequence[Reading], *, replicates: int, seed:
     mu = np.concatenate([r.predicted[OURS] for r in readings])
     w = np.concatenate([r.weight for r in readings])
     groups = np.concatenate([r.groups for r in readings])
-    place = np.concatenate([_place(r.predicted[OURS], r.weight) for r in readings])
+    place = places(readings)
     once = len(np.unique(np.concatenate([r.rows for r in readings]))) == len(y)
     actual, expected = w * y, w * mu
     drawn = _drawn_ratios(actual, expected, place, groups, replicates, seed)
@@ -234,6 +235,11 @@ def deciles(judge: Judge, readings: Sequence[Reading], *, replicates: int, seed:
             one["band"], one["simultaneous"] = _binomial_band(e, total), _binomial_band(e, total, SIDAK)
         found.append(one)
     return found
+
+
+def places(readings: Sequence[Reading]) -> Any:
+    """Return (n,) decile of each row in its own round, 0 the lowest prediction, rounds one after another."""
+    return np.concatenate([_place(r.predicted[OURS], r.weight) for r in readings])
 
 
 def _place(predicted: Matrix, weight: Matrix) -> Any:

@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from experiments.table_columns import SourceDeclaration, StepDeclaration
-from experiments.table_split import SplitDeclaration
+from experiments.table_split import SplitDeclaration, TrainTestSplit
 from registry.bundle import AnswerKind, Objective
 from registry.errors import ConfigurationError
 from registry.feature_spec import GROUPS, Disclosure, FeatureDType, NullRule
@@ -196,6 +196,9 @@ class ScoreDeclaration(_Strict):
         Component (or "score") whose actual over expected is shown by decile of the prediction.
     peers
         What is fitted on the same rows and judged on the same test rows.
+    again
+        Random states of further divisions of the rows, for a `train_test` split: fitted once more with seeds of their own, and
+        looked at for actual over expected by decile alone.
     """
 
     id: Identifier
@@ -217,6 +220,7 @@ class ScoreDeclaration(_Strict):
     calibration: str | None = None
     figures: tuple[FigureDeclaration, ...] = Field(min_length=1)
     peers: tuple[PeerKind, ...] = ()
+    again: tuple[int, ...] = ()
     search: SearchDeclaration = SearchDeclaration()
     outcome: str = ""
 
@@ -235,6 +239,8 @@ class ScoreDeclaration(_Strict):
                 raise ValueError(f"score {self.id}: {what} speaks of {met!r}, there are {sorted(parts)}")
         for figure in self.figures:
             self._check_measure(figure)
+        if self.again and not (self.calibration and isinstance(self.split, TrainTestSplit)):
+            raise ValueError(f"score {self.id}: `again` needs a train_test split and a `calibration`")
         return self
 
     def _check_measure(self, figure: FigureDeclaration) -> None:

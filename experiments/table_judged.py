@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 
 from experiments.results import Figure
-from experiments.table_compare import LEVEL, Judge, Reading, compared, deciles, per_round
-from experiments.table_declaration import FigureDeclaration, ScoreDeclaration
+from experiments.table_compare import LEVEL, Judge, Reading, compared, deciles, per_round, places
+from experiments.table_compound import compound_bands, compound_of
+from experiments.table_declaration import SCORE, FigureDeclaration, ScoreDeclaration
 from experiments.table_search import Tried, best_of
 from experiments.table_task import part_of
 from registry.encoding import Matrix
 from training.fit import FittedScore
+from training.matrix import Mask
 from training.splits import TEST, TRAIN, VALID
 
 
@@ -66,9 +68,27 @@ def judged(
         "rounds": [one.name for one in fitted], "test": tables, "search": _told(fitted),
     }
     if score.calibration:
-        found = deciles(judges[score.calibration], readings[score.calibration], replicates=replicates * 5, seed=seed)
-        result["calibration"] = {"of": score.calibration, "deciles": found, **_all_within(found)}
+        result["calibration"] = calibration_of(score.calibration, fitted, replicates=replicates * 5, seed=seed)
     return result
+
+
+def calibration_of(part: str, fitted: Sequence[Fitted], *, replicates: int, seed: int) -> dict[str, Any]:
+    """Return actual over expected by decile of one part over all rounds, with the bands of a right score where there are any."""
+    groups, _ = pd.factorize(fitted[0].score.data.frame[fitted[0].score.task.group])
+    readings = [_reading(one, part, groups, (TEST,)) for one in fitted]
+    found = deciles(_judge(fitted[0], part), readings, replicates=replicates, seed=seed)
+    told: dict[str, Any] = {"of": part, "deciles": found}
+    if part == SCORE and len(fitted) == 1:
+        compound = compound_of(fitted[0].score, _rows(fitted[0], part))
+        place = places(readings)
+        found = [{**one, **band} for one, band in zip(found, compound_bands([compound], place, seed=seed), strict=True)]
+        told |= {"deciles": found, "claim_variation": compound.variation, "claim_dispersion": compound.dispersion}
+    return told | _all_within(found)
+
+
+def _rows(one: Fitted, part: str) -> Mask:
+    rows: Mask = part_of(one.score.task, one.score.data.frame, part).used & one.score.data.in_fold(TEST)
+    return rows
 
 
 def _all_within(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from experiments.results import figures_of, shown
+from experiments.table_repeats import told_repeats
 from registry.bundle import canonical_json
 from registry.output import table
 
@@ -135,7 +136,8 @@ def _deciles(name: str, score: Mapping[str, Any]) -> list[str]:
          *(_interval(one[kind]) for kind in kinds), _interval(one["bootstrap"]))
         for one in score["calibration"]["deciles"]
     ]
-    return ["", f"## {name}, deciles of {score['calibration']['of']}", "", _decile_line(name, score), *_table(head, rows)]
+    again = told_repeats(score["calibration"], _interval)
+    return ["", f"## {name}, deciles of {score['calibration']['of']}", "", _decile_line(name, score), *_table(head, rows), *again]
 
 
 def _decile_line(name: str, score: Mapping[str, Any]) -> str:

@@ -17,10 +17,10 @@ from experiments.results import study_result
 from experiments.table_columns import ROW, read_source
 from experiments.table_compare import OURS
 from experiments.table_declaration import ScoreDeclaration, TableDeclaration, overridden
-from experiments.table_judged import Fitted, judged, parts_of
+from experiments.table_judged import Fitted, calibration_of, judged, parts_of
 from experiments.table_keep import CARD_REPLICATES, keep, promote_kept
 from experiments.table_search import Tried, best_of, search
-from experiments.table_split import OutOfTimeSplit, Round, everything, rounds
+from experiments.table_split import OutOfTimeSplit, Round, TrainTestSplit, everything, rounds
 from experiments.table_task import Prepared, columns_of, predicted, prepared, score_rows
 from registry.encoding import Matrix
 from registry.output import ProgressCallback
@@ -146,7 +146,26 @@ def _run_score(
     found = judged(
         score, fitted, models, group=group, replicates=run.replicates or declaration.replicates, seed=run.seed
     )
+    if score.again:
+        found["calibration"]["again"] = [
+            _again(declaration, score, frame, state, run, _at(tell, 0.95)) for state in score.again
+        ]
     return found | kept.told()
+
+
+def _again(
+    declaration: TableDeclaration, score: ScoreDeclaration, frame: pd.DataFrame, state: int, run: Run, tell: ProgressCallback
+) -> dict[str, Any]:
+    """Return the calibration on another division of the rows, fitted with a seed of its own, without search and peers."""
+    other = replace(run, seed=run.seed + state, peers=False, trials=0)
+    assert isinstance(score.split, TrainTestSplit), "the declaration has checked it"
+    split = score.split.model_copy(update={"random_states": (state,)})
+    (one,) = rounds(split, frame, group=declaration.group or ROW, seed=other.seed)
+    fitted = _fit(declaration, score, frame, one, other, tell)
+    found = calibration_of(
+        str(score.calibration), [fitted], replicates=run.replicates or declaration.replicates, seed=other.seed
+    )
+    return {"name": one.name, "seed": other.seed, **found}
 
 
 def _fit(

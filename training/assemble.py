@@ -63,7 +63,7 @@ def _manifest(fitted: FittedScore, snapshot: str, data_cut: str | None) -> Manif
     task = fitted.task
     rows = fitted.data.fitted_rows
     # Out of fold: a booster's margins on rows that it was fitted on are wider spread than those on rows to come.
-    margin = fitted.honest_margins[rows] @ fitted.weights
+    margin = fitted.honest_margin[rows]
     reference_margin = float(margin.mean())
     points = _points(margin, reference_margin)
     train_window = _window(fitted, TRAIN)

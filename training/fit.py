@@ -15,11 +15,12 @@ import pandas as pd
 from registry.encoding import Matrix
 from registry.errors import TrainingError
 from registry.output import ProgressCallback
+from training.binned import Binned, binned, dataset
 from training.matrix import Mask, Outcome, TrainingData, outcome, prepare
 from training.members import mean_of_texts, member_of
 from training.side_by_side import side_by_side
-from training.splits import TRAIN, VALID
-from training.streamed import predicted, readable
+from training.splits import FOLD, TRAIN, VALID
+from training.streamed import predicted
 from training.task import ComponentTask, TrainingTask
 
 MAX_TREES: Final = 1000
@@ -93,7 +94,8 @@ class FittedScore:
     components
         In the order of the task.
     raw
-        (n, n_components) raw margins of the saved boosters on every row of the frame.
+        (n, n_components) raw margins of the saved boosters on every row of the frame; of a cross-fitted task NaN where nobody
+        asks (`answerable`).
     out_of_fold
         (n, n_components) raw margins of a booster that has not seen the row's group, or of a mean of such boosters where the
         task is nested. Equal to `raw` where no booster has seen it: on test, and on valid of a task with one member. Train
@@ -126,7 +128,17 @@ class FittedScore:
     @property
     def margin(self) -> Matrix:
         """(n,) margins of the score, of the saved boosters."""
-        margin: Matrix = self.component_margins @ self.weights
+        return self._of_score(self.component_margins)
+
+    @property
+    def honest_margin(self) -> Matrix:
+        """(n,) margins of the score out of fold."""
+        return self._of_score(self.honest_margins)
+
+    def _of_score(self, margins: Matrix) -> Matrix:
+        # What has no weight may not be predicted everywhere: NaN times 0 is NaN.
+        weighty = self.weights != 0
+        margin: Matrix = margins[:, weighty] @ self.weights[weighty]
         return margin
 
     @property
@@ -182,20 +194,23 @@ def fit_members(
         one, margins = fit_component(data, component, seed, threads, progress, parameters)
         return one, margins, margins
     blind = blind_member(data, seed)
-    honest = np.zeros(len(data.frame))
+    asked = answerable(data, component)
+    honest, raw = np.full(len(asked), np.nan), np.full(len(asked), np.nan)
     development = data.fitted_rows
+    shared = binned(data, _parameters(data, component, seed, parameters)[0], seed=seed, threads=threads)
 
     def fit(member: int, share: int, tell: ProgressCallback) -> FittedComponent:
-        return _boosted(data, component, seed, share, tell, parameters, blind_to=(member,), draw=member)
+        return _boosted(data, component, seed, share, tell, parameters, shared, blind_to=(member,), draw=member)
 
     fitted = side_by_side(fit, count, threads=threads, n_rows=len(data.matrix), progress=progress)
-    for member, one in enumerate(fitted):
-        unseen = development & (blind == member)
-        honest[unseen] = _predict(one.text, data, threads, unseen)
     if data.task.nested:
-        honest = _nested(data, component, seed, threads, blind, parameters)
+        honest = _nested(data, component, seed, threads, blind, parameters, shared)
+    else:
+        for member, one in enumerate(fitted):
+            unseen = asked & development & (blind == member)
+            honest[unseen] = _predict(one.text, data, threads, unseen)
     text = mean_of_texts([one.text for one in fitted])
-    raw = _predict(text, data, threads)
+    raw[asked] = _predict(text, data, threads, asked)
     mean = replace(
         fitted[0], text=text, n_trees=sum(one.n_trees for one in fitted),
         best_score=float(np.mean([one.best_score for one in fitted])),
@@ -203,9 +218,18 @@ def fit_members(
     return mean, raw, np.where(development, honest, raw)
 
 
+def answerable(data: TrainingData, component: ComponentTask) -> Mask:
+    """Return (n,) rows that a component of a cross-fitted task answers for: those in a fold; for a cause, those that failed.
+
+    Predicting takes as long as a third of the fit, so what nothing reads is not predicted.
+    """
+    asked: Mask = (data.frame[FOLD] != "none").to_numpy()
+    return asked & outcome(component, data.frame).used if component.cause else asked
+
+
 def _nested(
     data: TrainingData, component: ComponentTask, seed: int, threads: int, blind: npt.NDArray[np.int64],
-    parameters: Mapping[str, Any] | None,
+    parameters: Mapping[str, Any] | None, shared: Binned | None,
 ) -> Matrix:
     """Return (n,) margins of development rows: the mean of the boosters that are blind to the row's part and to one more."""
     count = data.task.members
@@ -213,7 +237,8 @@ def _nested(
     pairs = list(combinations(range(count), 2))
 
     def fit(position: int, share: int, tell: ProgressCallback) -> FittedComponent:
-        return _boosted(data, component, seed, share, tell, parameters, blind_to=pairs[position], draw=count + position)
+        draw = count + position
+        return _boosted(data, component, seed, share, tell, parameters, shared, blind_to=pairs[position], draw=draw)
 
     for pair, one in zip(pairs, side_by_side(fit, len(pairs), threads=threads, n_rows=len(data.matrix)), strict=True):
         held = data.fitted_rows & np.isin(blind, pair)
@@ -231,13 +256,14 @@ def fit_component(
     of the other groups and stopped on its own groups' rows of the validation period; where those hold fewer than
     `LEAST_EVENTS` events, on all its own groups' development rows.
     """
-    made = _boosted(data, component, seed, threads, progress, parameters, callbacks, (member,), member)
+    shared = binned(data, _parameters(data, component, seed, parameters)[0], seed=seed, threads=threads)
+    made = _boosted(data, component, seed, threads, progress, parameters, shared, callbacks, (member,), member)
     return made, _predict(made.text, data, threads)
 
 
 def _boosted(
     data: TrainingData, component: ComponentTask, seed: int, threads: int, progress: ProgressCallback | None,
-    parameters: Mapping[str, Any] | None, callbacks: tuple[Callable[..., None], ...] = (),
+    parameters: Mapping[str, Any] | None, shared: Binned | None, callbacks: tuple[Callable[..., None], ...] = (),
     blind_to: tuple[int, ...] = (0,), draw: int = 0,
 ) -> FittedComponent:
     """Return the booster that is blind to some parts of the groups; `draw` tells apart what is random."""
@@ -250,12 +276,16 @@ def _boosted(
     settings, n_trees, patience = _parameters(data, component, seed + draw, parameters)
     tell = progress or _silent
     try:
-        train_set = _dataset(data, target, train)
+        if shared is not None:
+            train_set, valid_set = shared.rows(target, train), shared.rows(target, valid)
+        else:
+            train_set = dataset(data, target, train)
+            valid_set = dataset(data, target, valid, reference=train_set)
         booster = lightgbm.train(
             {**settings, "num_threads": threads},
             train_set,
             num_boost_round=n_trees,
-            valid_sets=[_dataset(data, target, valid, reference=train_set)],
+            valid_sets=[valid_set],
             valid_names=[VALID],
             callbacks=[*_stopping(patience), _teller(component.name, n_trees, tell), *callbacks],
         )
@@ -296,21 +326,6 @@ def _stopping(patience: int) -> list[Any]:
     import lightgbm
 
     return [lightgbm.early_stopping(patience, verbose=False)] if patience else []
-
-
-def _dataset(data: TrainingData, target: Outcome, rows: Any, reference: Any = None) -> Any:
-    import lightgbm
-
-    features = data.task.features
-    return lightgbm.Dataset(
-        readable(data.matrix, rows),
-        label=target.label[rows],
-        weight=target.weight[rows],
-        feature_name=[feature.name for feature in features],
-        categorical_feature=[j for j, feature in enumerate(features) if feature.dtype == "category"],
-        reference=reference,
-        free_raw_data=True,
-    )
 
 
 def _parameters(

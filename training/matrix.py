@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,11 +31,14 @@ class TrainingData:
         (n, columns) with a `fold` column.
     matrix
         (n, n_features), categories as codes; float32 where every number of the frame is, else float64.
+    kept
+        What several fits on these data share, by what it was made with (`training.binned`).
     """
 
     task: TrainingTask
     frame: pd.DataFrame
     matrix: Matrix
+    kept: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def in_fold(self, *names: str) -> Mask:
         """Return (n,) whether a row belongs to one of these folds."""

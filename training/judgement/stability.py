@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from registry.encoding import Matrix
-from registry.local_time import SHANGHAI
+from registry.local_time import months_of
 from registry.stability_index import psi, stability_index
 from training import metrics
 from training.judgement.concentration import Concentration
@@ -240,5 +240,4 @@ def month_of(subject: Subject) -> npt.NDArray[Any]:
     """Return (n,) month of each row's cut-off in Shanghai, "" where the data have no time."""
     if subject.task.time is None:
         return np.full(len(subject.frame), "", dtype="U7")
-    moments = subject.frame[subject.task.time].dt.tz_convert(SHANGHAI)
-    return np.asarray(moments.dt.strftime("%Y-%m"), dtype="U7")
+    return months_of(subject.frame[subject.task.time])

@@ -15,7 +15,7 @@ import pandas as pd
 
 from registry.bundle import ScoreBundle
 from registry.encoding import Matrix
-from registry.local_time import SHANGHAI
+from registry.local_time import months_of
 from registry.scale import POINTS_MAX, POINTS_MIN
 from training import metrics
 from training.evaluation import binned_mean
@@ -179,18 +179,18 @@ def _periods(data: TrainingData, judged: Judged, groups: npt.NDArray[Any], seed:
     if data.task.time is None:
         return []
     rows = judged.used & data.in_fold(VALID, TEST)
-    months = data.frame[data.task.time].dt.tz_convert(SHANGHAI).dt.strftime("%Y-%m").to_numpy()
-    newest = sorted(set(months[rows]))[-PERIODS:]
+    months = months_of(data.frame[data.task.time])
+    newest = np.unique(months[rows])[-PERIODS:].tolist()
     rows &= np.isin(months, newest)
-    codes = np.searchsorted(np.array(newest), months[rows].astype(str)) if newest else np.empty(0, dtype=np.intp)
-    in_test = set(months[data.in_fold(TEST)])
+    codes = np.searchsorted(np.array(newest), months[rows]) if newest else np.empty(0, dtype=np.intp)
+    in_test = set(np.unique(months[data.in_fold(TEST)]).tolist())
     found = ratio_bands(codes, len(newest), judged, rows, groups[rows], seed) if newest else []
     return [{"month": newest[one["index"]], "fold": TEST if newest[one["index"]] in in_test else VALID, **one} for one in found]
 
 
 def _points(fitted: FittedScore, bundle: ScoreBundle) -> Curves:
     scale, rows = bundle.manifest.scale, fitted.data.in_fold(TEST)
-    points = np.clip(scale.points(0.0) + scale.slope * (fitted.component_margins @ fitted.weights), POINTS_MIN, POINTS_MAX)
+    points = np.clip(scale.points(0.0) + scale.slope * fitted.margin, POINTS_MIN, POINTS_MAX)
     edges = np.linspace(POINTS_MIN, POINTS_MAX, 201)
     reference, test = points[fitted.data.fitted_rows], points[rows]
     return {
