@@ -23,6 +23,7 @@ from registry.persons import same_person
 if TYPE_CHECKING:
     from registry.models import ModelVersion
     from registry.settings import Settings
+from registry.supplements import KIND as SUPPLEMENT
 
 CARD: Final = "card"
 
@@ -104,8 +105,12 @@ def counting(given: Sequence[Approval], judged: Judged, *, approver: str, at: da
 
 
 def changed(one: Approval, grounds: Mapping[str, str]) -> list[str]:
-    """Return what lay before the approver and is another or gone by now; what was added later does not matter."""
-    return sorted(kind for kind, digest in one.grounds.items() if grounds.get(kind) != digest)
+    """Return what lay before the approver and is another or gone by now; what was added later does not matter.
+
+    A supplement does: it is laid over the card that the approver read.
+    """
+    replaced = {kind for kind, digest in one.grounds.items() if grounds.get(kind) != digest}
+    return sorted(replaced | ({SUPPLEMENT} & (grounds.keys() - one.grounds.keys())))
 
 
 def judged_of(settings: Settings, made: ModelVersion) -> Judged:

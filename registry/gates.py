@@ -20,6 +20,7 @@ from registry.evidence import read_evidence
 from registry.gate_rules import GateRules
 from registry.scorer import Scorer, load_scorer
 from registry.signing import verify_files
+from registry.supplements import supplemented
 
 if TYPE_CHECKING:
     from registry.encoding import Matrix
@@ -42,6 +43,11 @@ class Judged:
     card: Mapping[str, Any] | None = None
     evidence: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     unreadable: str = ""
+
+    @property
+    def facts(self) -> Mapping[str, Any] | None:
+        """The card with what was measured again since; None without a card."""
+        return supplemented(self.card, self.evidence)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +82,8 @@ class Candidate:
 
     @property
     def card(self) -> Mapping[str, Any] | None:
-        """The candidate's model card."""
-        return self.judged.card
+        """The candidate's model card, with what was measured again since."""
+        return self.judged.facts
 
 
 @dataclass(frozen=True)

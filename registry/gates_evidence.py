@@ -155,7 +155,7 @@ def _paired(candidate: Candidate, live: Judged) -> Finding | None:
 
 
 def _unpaired(candidate: Candidate, live: Judged, floor: Floor) -> Finding:
-    ours, theirs = (out_of_time(card, floor.part) for card in (candidate.card, live.card))
+    ours, theirs = (out_of_time(card, floor.part) for card in (candidate.card, live.facts))
     name, least = f"{floor.part} {floor.measure}", -candidate.rules.not_worse_by
     if floor.measure not in ours or floor.measure not in theirs:
         return not_evaluated(f"one of the cards has no {name}")
@@ -168,7 +168,7 @@ def _unpaired(candidate: Candidate, live: Judged, floor: Floor) -> Finding:
 
 
 def _period(judged: Judged) -> tuple[Any, ...] | None:
-    card = judged.card or {}
+    card = judged.facts or {}
     snapshot, window = (card.get("data") or {}).get("snapshot"), (card.get("windows") or {}).get("test")
     return (snapshot, tuple(window)) if snapshot and window else None
 

@@ -113,7 +113,8 @@ def whole_card(settings: Settings, product: str, version: int) -> dict[str, Any]
     Returns
     -------
     dict
-        The card of training (`metrics`, `evaluation`, ...), and: `version`, `live`; `judgement`, its `baselines`, and
+        The card of training (`metrics`, `evaluation`, ...) with what was measured again since laid over, and: `version`, `live`;
+        `supplement`, when and by which code that was, None where it was not; `judgement`, its `baselines`, and
         `oracle`, each None where it has not been found out; `evidence`, every further document by kind; `test_reads`,
         `approvals`, `promotions`, each a list, oldest first; `gates`, the verdicts of now.
 
@@ -128,6 +129,8 @@ def whole_card(settings: Settings, product: str, version: int) -> dict[str, Any]
     from registry.evidence import read_evidence
     from registry.models import ModelRegistry
     from registry.promotion import examine, history, live
+    from registry.supplements import KIND as SUPPLEMENT
+    from registry.supplements import supplemented, told
     from registry.test_reads import reads_of
 
     registry = ModelRegistry(settings)
@@ -136,10 +139,12 @@ def whole_card(settings: Settings, product: str, version: int) -> dict[str, Any]
     if found is None:
         raise NotFound(f"version {version} of {product} was registered without a card", where="model registry")
     evidence = read_evidence(settings, product, made.digest)
+    laid_over, supplement = supplemented(found, evidence) or {}, told(found, evidence)
+    evidence.pop(SUPPLEMENT, None)
     judgement = evidence.pop(JUDGEMENT, None)
     examined = examine(settings, product, version, at=now())
     return {
-        **found, "version": version, "live": _is_live(live(settings), made), JUDGEMENT: judgement,
+        **laid_over, "version": version, "live": _is_live(live(settings), made), SUPPLEMENT: supplement, JUDGEMENT: judgement,
         BASELINES: (judgement or {}).get(BASELINES), ORACLE: evidence.pop(ORACLE, None), "evidence": evidence,
         "test_reads": [asdict(read) for read in reads_of(settings, product, made.digest)],
         "approvals": [asdict(one) for one in approvals(settings, product, digest=made.digest)],
@@ -279,6 +284,13 @@ def _version_fields(made: ModelVersion) -> dict[str, Any]:
     }
 
 
+def _measured_again(supplement: Mapping[str, Any] | None) -> str | None:
+    if supplement is None:
+        return None
+    at = local_time(dt.datetime.fromisoformat(supplement["at"]))
+    return f"{', '.join(supplement['parts']) or 'nothing that differs'} at {at}; the card of registration stays as it was"
+
+
 def _render_card(found: Mapping[str, Any]) -> RenderableType:
     from rich.console import Group
 
@@ -290,6 +302,7 @@ def _render_card(found: Mapping[str, Any]) -> RenderableType:
         "live": "yes" if found["live"] else "no", "purpose": found.get("purpose"),
         "simulated data": (found.get("data") or {}).get("simulated"),
         "test period": f"candidate no. {reads[-1]['position']} judged on it" if reads else "no reading is recorded",
+        "measured again": _measured_again(found.get("supplement")),
         "approved by": ", ".join(one["by"] for one in found["approvals"]) or None,
         "found out since": ", ".join(name for name in (JUDGEMENT, ORACLE, *found["evidence"]) if found.get(name, True)) or None,
     }

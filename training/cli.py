@@ -50,6 +50,7 @@ def trained_in_turn(
 ) -> list[dict[str, Any]]:
     """Train products in turn; the documents of one are written while the next is fitted."""
     from features.changes import keep_changes
+    from registry.cli_options import now
     from training.cards.aside import Aside
     from training.pipeline import Begun, begin_product, summary, with_parameters
     from training.products import task_for, training_frame
@@ -74,7 +75,7 @@ def trained_in_turn(
                     frame, snapshot = training_frame(product, settings)
                     begun = begin_product(
                         task, frame, settings=settings, snapshot=snapshot, progress=tell, trials=trials, timeout_s=timeout_s,
-                        seed=seed, by=by, aside=aside if len(products) > 1 else None,
+                        seed=seed, by=by, aside=aside if len(products) > 1 else None, at=now(),
                     )
                 conclude()
                 waiting.append(begun)

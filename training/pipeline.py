@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -79,6 +80,7 @@ class Begun:
     tuned: tuple[Tuned, ...]
     register: bool
     tell: Steps
+    at: datetime | None = None
 
     def conclude(self) -> TrainedScore:
         """Wait for the documents, keep the card, register the version.
@@ -95,7 +97,7 @@ class Begun:
         version, run_id, metrics = None, None, self.card["metrics"]
         if self.register:
             self.tell.at("register")
-            tracked = track(self.settings, self.bundle, self.bundle_folder, metrics=metrics, card_folder=card_folder)
+            tracked = track(self.settings, self.bundle, self.bundle_folder, metrics=metrics, card_folder=card_folder, at=self.at)
             version, run_id = tracked.version, tracked.run_id
         self.tell.done()
         return TrainedScore(
@@ -119,6 +121,7 @@ def begin_product(
     task: TrainingTask, frame: pd.DataFrame, *, settings: Settings, snapshot: str,
     progress: ProgressCallback | None = None, trials: int = 0, timeout_s: float | None = None, seed: int | None = None,
     replicates: int = REPLICATES, register: bool = True, documents: bool = True, by: str = "", aside: Aside | None = None,
+    at: datetime | None = None,
 ) -> Begun:
     """Train one score up to its card.
 
@@ -146,6 +149,8 @@ def begin_product(
         Who trains, for the rule that nobody approves alone what they have trained; empty for unknown.
     aside
         Writes the documents in another process; None writes them here.
+    at
+        Instant of the training: with it, what is measured again about a registered bundle becomes a dated supplement of its card.
 
     Raises
     ------
@@ -167,7 +172,7 @@ def begin_product(
     fitted = fit_score(task, frame, seed=chosen, threads=settings.threads, progress=tell.within("fit"))
     return _begun(
         fitted, settings=settings, snapshot=snapshot, tell=tell, tuned=tuned, replicates=replicates, register=register,
-        documents=documents, by=by, aside=aside,
+        documents=documents, by=by, aside=aside, at=at,
     )
 
 
@@ -177,13 +182,13 @@ def finish(
     """Turn fitted boosters into a registered score: everything of `train_product` after the fit."""
     return _begun(
         fitted, settings=settings, snapshot=snapshot, tell=Steps(None), tuned=(), replicates=replicates, register=register,
-        documents=True, by="", aside=None,
+        documents=True, by="", aside=None, at=None,
     ).conclude()
 
 
 def _begun(
     fitted: FittedScore, *, settings: Settings, snapshot: str, tell: Steps, tuned: tuple[Tuned, ...], replicates: int,
-    register: bool, documents: bool, by: str, aside: Aside | None,
+    register: bool, documents: bool, by: str, aside: Aside | None, at: datetime | None,
 ) -> Begun:
     tell.at("calibrate")
     calibrated, affine = calibrate(fitted)
@@ -212,7 +217,7 @@ def _begun(
     except BaseException:
         staging.cleanup()
         raise
-    return Begun(settings, bundle, folder, card, staging, staged, writing, tuned, register, tell)
+    return Begun(settings, bundle, folder, card, staging, staged, writing, tuned, register, tell, at)
 
 
 def judged_margins(fitted: FittedScore) -> Matrix:

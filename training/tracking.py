@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +13,7 @@ from registry.bundle import ScoreBundle
 from registry.code_version import code_digest, code_version
 from registry.models import ModelRegistry
 from registry.settings import Settings
+from registry.supplements import keep_supplement
 from training.card import features_digest
 
 if TYPE_CHECKING:
@@ -29,12 +32,13 @@ class Tracked:
 
 
 def track(
-    settings: Settings, bundle: ScoreBundle, bundle_folder: Path, *, metrics: Mapping[str, float], card_folder: Path
+    settings: Settings, bundle: ScoreBundle, bundle_folder: Path, *, metrics: Mapping[str, float], card_folder: Path,
+    at: datetime | None = None,
 ) -> Tracked:
     """Write a run with parameters, metrics, tags, bundle, card and pictures, and register the bundle.
 
-    A digest that is registered already keeps its version and run, so that training again changes nothing. A new run is
-    marked FAILED when anything after its start raises.
+    A digest that is registered already keeps its version, run and card; what this card measures otherwise becomes a dated
+    supplement (`registry.supplements`). A new run is marked FAILED when anything after its start raises.
 
     Parameters
     ----------
@@ -46,12 +50,17 @@ def track(
         Flat numbers by name.
     card_folder
         Folder with `card.json`, `card.md` and pictures.
+    at
+        Instant of the training, for a supplement; without one none is kept.
     """
     registry = ModelRegistry(settings)
     client = registry.client
     manifest = bundle.manifest
     for made in registry.versions(manifest.product):
         if made.digest == bundle.digest:
+            registered = registry.card(made)
+            if at is not None and registered is not None:
+                keep_supplement(settings, registered, json.loads((card_folder / "card.json").read_bytes()), at=at)
             return Tracked(made.run_id, made.version)
     run_id = client.create_run(
         registry.experiment(f"{EXPERIMENT}-{manifest.product}"),

@@ -21,6 +21,7 @@ from registry.models import ModelRegistry
 from registry.models_cli import whole_card
 from registry.promotion import examine, live, promote, rollback
 from registry.settings import Settings
+from registry.supplements import keep_supplement
 from registry.test_reads import record_read
 from serving.shadow import open_shadow
 from tests.lib.registered import PRODUCT, full_judgement
@@ -168,6 +169,43 @@ def test_the_whole_card_has_what_was_found_out_and_decided(decided: Settings) ->
     assert [line["kind"] for line in found["promotions"]] == ["promote"]
     assert {gate["verdict"] for gate in found["gates"]} <= {"pass", "not evaluated"}
     assert (found["version"], found["live"]) == (1, False)
+
+
+def test_what_is_measured_again_is_a_dated_supplement_that_gates_read(settings: Settings) -> None:
+    registry = ModelRegistry(settings)
+    made = registry.get(PRODUCT, 1)
+    card = registry.card(made)
+    assert card is not None
+    approve(settings, PRODUCT, 1, by="王处", reason="read the card", at=at(1))
+    assert not keep_supplement(settings, card, {**card, "purpose": "another"}, at=at(2))  # no measure is another
+    assert whole_card(settings, PRODUCT, 1)["supplement"] is None
+    newer = {**card, "metrics": {}, "purpose": "another", "code": {"version": "2"}}
+    assert keep_supplement(settings, card, newer, at=at(2))
+    assert not keep_supplement(settings, card, newer, at=at(3))
+    found = whole_card(settings, PRODUCT, 1)
+    assert (found["supplement"]["at"], found["supplement"]["parts"]) == (at(2).isoformat(timespec="seconds"), ["metrics"])
+    assert found["supplement"]["made_by"]["code"] == {"version": "2"}
+    assert found["metrics"] == {}
+    assert found["purpose"] == card["purpose"]
+    assert registry.card(made) == card
+    with pytest.raises(PromotionRefused, match="the model card has no metrics"):
+        go_live(settings, 1, 4)
+    with pytest.raises(PromotionRefused, match="what was approved has changed since: supplement"):
+        go_live(settings, 1, 4)
+    better = {**card, "metrics": {"events_test_gini": 0.33}}
+    assert keep_supplement(settings, card, better, at=at(5))
+    approve(settings, PRODUCT, 1, by="王处", reason="read the supplement", at=at(6))
+    go_live(settings, 1, 7)
+
+
+def test_a_supplement_of_another_card_is_left_aside(settings: Settings) -> None:
+    registry = ModelRegistry(settings)
+    card = registry.card(registry.get(PRODUCT, 1))
+    assert card is not None
+    keep_supplement(settings, {**card, "seed": 1}, {**card, "metrics": {}}, at=at(1))
+    found = whole_card(settings, PRODUCT, 1)
+    assert found["metrics"] == card["metrics"]
+    assert found["supplement"] is None
 
 
 def test_the_bill_of_materials_lies_beside_the_card_and_in_mlflow(settings: Settings) -> None:

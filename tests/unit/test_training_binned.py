@@ -34,7 +34,8 @@ def test_other_bins_are_another_table_and_the_last_one_is_kept() -> None:
     fit_members(rows, component, SEED, 1, parameters=FAST)
     before = list(rows.kept)
     fit_members(rows, component, SEED, 1, parameters={**FAST, "max_bin": 15})
-    assert len(rows.kept) == 1 and list(rows.kept) != before
+    assert len(rows.kept) == 1
+    assert list(rows.kept) != before
 
 
 def test_a_table_of_many_rows_is_not_kept_beside_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +60,8 @@ def test_cuts_do_not_know_outcomes() -> None:
     frame = made_up()
     shuffled = frame.assign(claims=frame["claims"].sample(frac=1.0, random_state=1).to_numpy())
     first, second = (binned(prepare(task("pure_premium", members=3), one), {}, seed=SEED, threads=1) for one in (frame, shuffled))
-    assert first is not None and second is not None
+    assert first is not None
+    assert second is not None
     names = first.table.get_feature_name()
     assert [first.table.feature_num_bin(name) for name in names] == [second.table.feature_num_bin(name) for name in names]
 
@@ -70,7 +72,8 @@ def test_what_nobody_asks_is_not_predicted() -> None:
     fitted = fit_score(task("pure_premium", members=3), frame, seed=SEED, threads=1, parameters=FAST)
     outside = (frame["fold"] == "none").to_numpy()
     assert np.isnan(fitted.raw[outside]).all()
-    assert np.isfinite(fitted.raw[~outside]).all() and np.isfinite(fitted.margin[~outside]).all()
+    assert np.isfinite(fitted.raw[~outside]).all()
+    assert np.isfinite(fitted.margin[~outside]).all()
 
 
 def test_a_cause_answers_for_the_rows_that_it_was_fitted_on() -> None:

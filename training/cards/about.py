@@ -58,6 +58,12 @@ def summary(whole: Whole, say: Tongue) -> list[Block]:
         (say("数据截止", "data cut"), str(whole["data"].get("data_cut") or "-")),
         (say("随机种子", "seed"), str(whole["seed"])),
     ]
+    if again := whole.get("supplement"):
+        rows.append((
+            say("登记后重新测量", "measured again since registration"),
+            f"{_day(again['at'])}: {', '.join(again['parts'])}"
+            + say("；登记时的模型卡不变", "; the card of registration stays as it was"),
+        ))
     return [
         Heading(say("概要", "Summary")), *simulated(whole, say), *table((say("项目", "item"), say("内容", "content")), rows),
         *_headline(whole, say), *judged.verdicts(whole.get("judgement") or {}, say),
