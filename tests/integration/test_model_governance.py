@@ -202,7 +202,7 @@ def test_a_supplement_of_another_card_is_left_aside(settings: Settings) -> None:
     registry = ModelRegistry(settings)
     card = registry.card(registry.get(PRODUCT, 1))
     assert card is not None
-    keep_supplement(settings, {**card, "seed": 1}, {**card, "metrics": {}}, at=at(1))
+    keep_supplement(settings, {**card, "purpose": "another"}, {**card, "metrics": {}}, at=at(1))
     found = whole_card(settings, PRODUCT, 1)
     assert found["metrics"] == card["metrics"]
     assert found["supplement"] is None
