@@ -85,6 +85,8 @@ def prepare(walk: Walk) -> None:
     walk.step("materialise", partial(_materialise, walk))
     # The commands of this machine get a key and a scenario for each product.
     init_local(walk.settings, now=datetime.now(UTC))
+    walk.step("panel", partial(_panel, walk))
+    walk.step("monitor", partial(_monitor, walk))
 
 
 def _simulate(walk: Walk, report: ProgressCallback) -> None:
@@ -160,3 +162,17 @@ def _materialise(walk: Walk, report: ProgressCallback) -> None:
     from features.retrieval import materialise
 
     materialise(walk.settings, progress=report)
+
+
+def _panel(walk: Walk, report: ProgressCallback) -> None:
+    """Score everybody at month ends, which portraits, monitoring and fairness read."""
+    from serving.panel.build import build_panel
+
+    build_panel(walk.settings, progress=report)
+
+
+def _monitor(walk: Walk, report: ProgressCallback) -> None:
+    from registry.access.rules import access_rules
+    from serving.monitoring.report import make_reports
+
+    make_reports(walk.settings, min_cell=access_rules(walk.settings).min_cell, progress=report)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from registry.cli_options import json_option, settings_now
-from registry.errors import NotFound
 from registry.products import PRODUCTS
 
 if TYPE_CHECKING:
@@ -30,21 +29,11 @@ def monitor(ctx: click.Context, products: tuple[str, ...], check: bool, as_json:
     """
     from registry.access.rules import access_rules
     from registry.output import emit, progress
-    from serving.monitoring.report import report
-    from serving.monitoring.store import write_report
-    from serving.panel.reader import Panel
+    from serving.monitoring.report import make_reports
 
     settings = settings_now()
-    panel = Panel.open(settings)
-    chosen = [name for name in panel.products() if not products or name in products]
-    if not chosen:
-        raise NotFound("no panel of these products was built", where="panel", remedy="Run `roadrisk panel build`.")
-    min_cell, made = access_rules(settings).min_cell, {}
     with progress("monitor") as said:
-        for place, name in enumerate(chosen):
-            said(name, place / len(chosen))
-            made[name] = report(settings, panel, name, min_cell=min_cell)
-            write_report(settings, name, made[name])
+        made = make_reports(settings, min_cell=access_rules(settings).min_cell, products=products, progress=said)
         said("done", 1.0)
     emit({"products": made}, as_json, lambda _: _view(made))
     if check and any(one["state"] == "act" for found in made.values() for one in found["alerts"]):

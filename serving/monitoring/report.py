@@ -31,13 +31,16 @@ from serving.monitoring.measures import balance, gini, gini_interval
 from serving.monitoring.rules import REFERENCE_LABELS, limits_for
 from serving.monitoring.segments import fairness
 from serving.monitoring.stability import explanation_drift, feature_drift, score_drift
+from serving.monitoring.store import write_report
+from serving.panel.reader import Panel
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from registry.bundle import Manifest
+    from registry.output import ProgressCallback
     from registry.settings import Settings
-    from serving.panel.reader import Panel, PanelMonth
+    from serving.panel.reader import PanelMonth
 
 Figures = dict[str, Any]
 FORMAT: Final = "roadrisk-monitor/1"
@@ -78,6 +81,28 @@ def report(settings: Settings, panel: Panel, product: str, *, min_cell: int) -> 
         "proxies": judged.get("proxies"), "min_cell": min_cell,
     }
     return found | {"alerts": alerts(found, limits_for(settings, product))}
+
+
+def make_reports(
+    settings: Settings, *, min_cell: int, products: Sequence[str] = (), progress: ProgressCallback | None = None
+) -> dict[str, Figures]:
+    """Make and keep the reports of all products that have a panel, or of the chosen ones among them.
+
+    Raises
+    ------
+    NotFound
+        If no panel of them was built.
+    """
+    panel, made = Panel.open(settings), {}
+    chosen = [name for name in panel.products() if not products or name in products]
+    if not chosen:
+        raise NotFound("no panel of these products was built", where="panel", remedy="Run `roadrisk panel build`.")
+    for place, name in enumerate(chosen):
+        if progress is not None:
+            progress(name, place / len(chosen))
+        made[name] = report(settings, panel, name, min_cell=min_cell)
+        write_report(settings, name, made[name])
+    return made
 
 
 def calibration(joined: pd.DataFrame, learnt_until: datetime) -> Figures:
