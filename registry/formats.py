@@ -27,6 +27,13 @@ JIANGXI_CITIES: Final[dict[str, str]] = {
     "360700": "赣B", "360800": "赣D", "360900": "赣C", "361000": "赣F", "361100": "赣E",
 }
 """Division code of each city of Jiangxi -> the beginning of its plates. [G]"""
+CITY_NAMES: Final[dict[str, tuple[str, str]]] = {
+    "360100": ("南昌市", "Nanchang"), "360200": ("景德镇市", "Jingdezhen"), "360300": ("萍乡市", "Pingxiang"),
+    "360400": ("九江市", "Jiujiang"), "360500": ("新余市", "Xinyu"), "360600": ("鹰潭市", "Yingtan"),
+    "360700": ("赣州市", "Ganzhou"), "360800": ("吉安市", "Ji'an"), "360900": ("宜春市", "Yichun"),
+    "361000": ("抚州市", "Fuzhou"), "361100": ("上饶市", "Shangrao"),
+}
+"""Division code of each city of Jiangxi -> its name in Chinese and English. [G]"""
 SIMULATED_MAKER: Final = "L99"
 """World manufacturer identifier of made-up vehicles: 9 marks a maker of few vehicles, so no series truck has it."""
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 
 from registry.access.roles import ROLES
 from registry.errors import AccessRefused
+from registry.formats import CITY_NAMES
 from registry.products import PRODUCTS
 from serving.console.pages import page
 from serving.console.series import series, stacked
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 TIER_ORDER: Final = ("blue", "yellow", "orange", "red", "grey")
 SHOWN: Final = 15
 """So many inputs are shown at once; the others on request."""
+_SAID: Final = {"unknown": "未知", "outside Jiangxi": "省外"}
 _BAND: Final = re.compile(r"([\d.]+)( years)? (?:to under ([\d.]+)|and more)( years)?")
 
 
@@ -62,8 +64,12 @@ def alert_counts(settings: Settings) -> dict[str, int] | None:
 
 def segment_words(name: str, language: str) -> str:
     """Return the name of a segment in one language; declared names hold both."""
-    if name == "unknown":
-        return "未知" if language == "zh" else name
+    if name in _SAID:
+        return _SAID[name] if language == "zh" else name
+    code, _, plate = name.partition(" ")
+    if code in CITY_NAMES:
+        zh, en = CITY_NAMES[code]
+        return f"{zh} {plate}" if language == "zh" else f"{en} {plate}"
     band = _BAND.fullmatch(name)
     if band:
         low, years, high, more_years = band.groups()

@@ -39,7 +39,8 @@ def _interval(answer: Mapping[str, float], name: str) -> str:
     for ending in ("", "_d", "_km"):
         stem = name.removesuffix(ending) if ending else name
         low, high = answer.get(f"{stem}_low{ending}"), answer.get(f"{stem}_high{ending}")
-        if low is not None and high is not None and name.endswith(ending):
+        # What follows from a rule, such as the next service by its cycle, has no interval to tell.
+        if low is not None and high is not None and low < high and name.endswith(ending):
             return f"{_written(name, low)} – {_written(name, high)}"
     return ""
 

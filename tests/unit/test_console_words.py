@@ -33,7 +33,7 @@ BUILT = {
 PREFIXES = (
     "quantity.", "problem.", "look.", "direction.", "explain.", "entity.", "cycle.", "promotion.", "measure.", "fresh.", "verdict.",
     "picture.", "part.", "revision.", "alert.", "moved.",
-    "changed.", "built.", "evidence.", "supplier.", "correction.", "clock.",
+    "changed.", "unit.", "built.", "evidence.", "supplier.", "correction.", "clock.",
     "event.", "place.", "portrait.circle_",
 )
 

@@ -278,7 +278,8 @@ def test_the_axis_holds_every_mark_and_its_interval():
     ("name", "zh", "en"),
     [
         ("个体 individual", "个体", "individual"), ("2 to under 10", "2–<10", "2–<10"), ("200 and more", "≥200", "≥200"),
-        ("3 to under 6 years", "3–<6年", "3–<6 years"), ("unknown", "未知", "unknown"), ("360100 赣A", "360100 赣A", "360100 赣A"),
+        ("3 to under 6 years", "3–<6年", "3–<6 years"), ("unknown", "未知", "unknown"), ("360500 赣K", "新余市 赣K", "Xinyu 赣K"),
+        ("outside Jiangxi", "省外", "outside Jiangxi"), ("360100 赣A", "360100 赣A", "360100 赣A"),
         ("H1 重型普通货车 heavy truck, and the like", "H1 重型普通货车 等", "H1 heavy truck, and the like"),
     ],
 )
