@@ -3,8 +3,8 @@
 The home is that of `ROADRISK_HOME`: a demonstration whose products are live (`roadrisk demo --exit`) with two years of month-end
 scores (`roadrisk panel build`) and a report of the monitor (`roadrisk monitor`); nothing else is asked for. One worker serves; each
 page is opened once, which fills what is kept, and then `TURNS` times. The time is that of the client, from the request to the last
-byte of the page; pictures and style sheets, which a browser keeps, are left out. Bar: 300 ms. Beside it stands the processor time that
-the service spent, which other work on the machine stretches less; `other_cpu_ms` is that of portraits of vehicles that were never
+byte of the page; pictures and style sheets, which a browser keeps, are left out. Bar: 300 ms. Beside it stands the processor time
+of the service, which other work on the machine stretches less; `other_cpu_ms` is that of portraits of vehicles that were never
 opened, so that nothing of theirs is kept.
 """
 

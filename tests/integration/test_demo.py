@@ -15,6 +15,8 @@ from registry.decisions import DecisionLedger
 from registry.products import PRODUCTS
 from registry.promotion import history, live
 from registry.settings import Settings
+from serving.monitoring.store import read_report
+from serving.panel.reader import Panel
 from tests.lib.processes import environment_of
 from tests.lib.provinces import SEED
 
@@ -94,6 +96,18 @@ def test_each_answer_is_in_the_ledger_and_no_service_is_left(shown: dict[str, An
     ledger.close()
     assert shown["service"] is None
     assert not (settings.home / "service.json").exists()
+
+
+def test_portraits_and_monitoring_hold_something(shown: dict[str, Any], settings: Settings) -> None:
+    panel = Panel.open(settings)
+    assert set(panel.products()) == set(PRODUCTS)
+    for product_id in PRODUCTS:
+        assert len(panel.index(product_id).months) >= 12, product_id
+        found = read_report(settings, product_id)
+        assert found is not None, product_id
+        assert found["simulated"] is True
+        assert len(found["alerts"]) >= 8
+    assert {"panel", "monitor"} <= set(shown["seconds"])
 
 
 def test_each_product_was_promoted_once_by_name_and_reason(shown: dict[str, Any], settings: Settings) -> None:
