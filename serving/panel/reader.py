@@ -142,9 +142,8 @@ class PanelMonth:
         if part is None:
             return None
         file = pq.ParquetFile(self.path, metadata=self._metadata, memory_map=True)
-        # The instant is the month's own, and making it a Python object of every row is slow.
-        names = [name for name in file.schema_arrow.names if name != AS_OF]
-        rows = file.read_row_group(part, columns=names, use_threads=False)
+        # The instant is the month's own, and making it a Python object of a row is slow.
+        rows = file.read_row_group(part, use_threads=False).drop_columns([AS_OF])
         place = pc.index(rows[f"{product_named(self.manifest.product).entity}_id"], entity_id).as_py()
         found: dict[str, Any] | None = rows.slice(place, 1).to_pylist()[0] if place >= 0 else None
         return found
