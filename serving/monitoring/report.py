@@ -160,6 +160,9 @@ def _ahead(joined: pd.DataFrame, months: Sequence[PanelMonth], manifest: Manifes
         scored = ~np.isnan(month.answers)
         weight = usual.reindex(month.ids[scored]).fillna(usual.median()).to_numpy(dtype=float)
         expected = month.answers[scored] * weight * unit_of(manifest)
+        if expected.sum() <= 0:
+            # Nobody has a score, as where a source had grown too old: nothing is foretold.
+            continue
         told = ahead_of.estimate(worth, expected, weight, extra=extra)
         found.append({"month": month.manifest.month, **told})
     return {"ahead": [*map(_plain, found)], "tested": [*map(_plain, tested)], "summary": ahead_of.summary(tested)}
