@@ -82,7 +82,7 @@ class Freshness(Mapping[str, FeatureAge]):
         sources: tuple[SourceAge, ...],
     ) -> None:
         self._origin, self._times, self.sources = origin, times, sources
-        self.told: dict[tuple[str, ...], tuple[dict[str, Any], ...]] = {}
+        self.told: dict[Any, Any] = {}
         self._found: dict[Origin, FeatureAge] = {}
         self._ages: dict[str, float | None] | None = None
 

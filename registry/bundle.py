@@ -33,6 +33,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from registry.errors import BundleRefused
 from registry.feature_spec import Feature
 from registry.partition import Partition
+from registry.row_texts import RowTexts
 from registry.scale import ScoreScale
 
 FORMAT: Final = "roadrisk-bundle/1"
@@ -255,6 +256,11 @@ class Manifest(_Strict):
     def labels(self) -> tuple[tuple[str, str, str, str, str], ...]:
         """Name, zh, en, unit and group of each feature: what every answer says of them, read once."""
         return tuple((feature.name, feature.zh, feature.en, feature.unit, feature.group) for feature in self.features)
+
+    @cached_property
+    def row_texts(self) -> RowTexts:
+        """The parts of an answer and its record that are the same text for every row."""
+        return RowTexts(self.labels, [place for place, feature in enumerate(self.features) if feature.dtype != "float"])
 
     @cached_property
     def component_places(self) -> dict[str, int]:

@@ -7,6 +7,7 @@ every later question about the decision: `recorded_matrix` gives the exact row t
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -73,6 +74,9 @@ class Decision:
         The batch that it belongs to.
     traceparent
         Trace of the request, as W3C Trace Context writes it.
+    written
+        Fields that are JSON text already (`orjson.Fragment`), or hold such, sorted as a record sorts them: written in place of the
+        fields, which they equal. Empty in what was read.
     """
 
     score_id: str
@@ -105,6 +109,7 @@ class Decision:
     degraded: bool = False
     batch: str | None = None
     traceparent: str | None = None
+    written: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 def no_such_score() -> NotFound:

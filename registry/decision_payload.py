@@ -24,7 +24,7 @@ def payload_of(
     decision: Decision, sealing: Sealing, counts: tuple[Count, ...] = ()
 ) -> tuple[dict[str, Any], bytes]:
     """Return the payload of a decision and its wrapped data key."""
-    personal = {name: getattr(decision, name) for name in PERSONAL}
+    personal = {name: getattr(decision, name) for name in PERSONAL} | dict(decision.written)
     sealed, wrapped = sealing.seal(personal, decision.score_id)
     payload = {name: getattr(decision, name) for name in CLEAR}
     payload |= {"as_of": decision.as_of.isoformat(), "sealed": sealed}

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from features.online import OnlineInputs, SourceAge
-from features.online_inputs import Freshness
+from features.online import OnlineInputs
 from registry.answers import answer_of
 from registry.bundle import Manifest
 from registry.decisions import as_encoded
 from registry.encoding import Matrix, Value
 from registry.feature_spec import GROUPS
 from registry.products import PRODUCTS, ScoreProduct
+from registry.row_texts import number_texts
 from registry.scale import TIERS, Tier
 from registry.scorer import Explanation, Scorer
+from serving.answer_schema import Detail
+from serving.detail import reduced
 from serving.factors import RULE, factor_table, line_tables
-from serving.no_score import no_score_of, source_names, unknown_inputs
+from serving.no_score import no_score_of, unknown_inputs
 from serving.reasons import reasons_of
+from serving.told import told_of
 
 DECOMPOSITION: Final = "decomposition"
 DEGRADED: Final = {
@@ -41,6 +43,10 @@ class Scored:
         The row of the matrix, null for NaN.
     base, clamp, contributions
         The decomposition in points; null and empty where there is no score.
+    sent, kept
+        Fields of the answer as text already, as they leave and as a record has them.
+    written
+        Fields of the record as text already.
     """
 
     answer: dict[str, Any]
@@ -48,16 +54,23 @@ class Scored:
     base: float | None = None
     clamp: float | None = None
     contributions: Mapping[str, float] | None = None
+    sent: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    kept: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    written: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def recorded_answer(self) -> dict[str, Any]:
         """The answer without the decomposition, which the recorded points and the bundle give again."""
         return {name: value for name, value in self.answer.items() if name != DECOMPOSITION}
 
+    def sendable(self, detail: Detail) -> dict[str, Any]:
+        """Return what leaves of the answer, to be encoded at once."""
+        return reduced(self.answer, detail) | self.sent
+
 
 def answer_score(
     scorer: Scorer, version: str, inputs: OnlineInputs, *, score_id: str, product: ScoreProduct | None = None,
-    degraded: bool = False, exact: bool = True,
+    degraded: bool = False, exact: bool = True, written: bool = False,
 ) -> Scored:
     """Return the answer for one entity, or for the inputs of one request.
 
@@ -75,6 +88,8 @@ def answer_score(
         Whether the inputs are those of an earlier answer, because the store does not answer.
     exact
         Whether the decomposition is asked for; nobody is told it under another detail, and no record keeps it.
+    written
+        Whether the answer is only sent and recorded, so that the decomposition may be text.
 
     Raises
     ------
@@ -84,10 +99,11 @@ def answer_score(
     values = model_inputs(scorer.manifest, inputs)
     matrix, unseen = scorer.encode([values])
     blank = unscored(scorer, version, inputs, values, score_id=score_id, product=product, degraded=degraded)
-    if blank["no_score"] is not None:
-        blank["warnings"] += unseen_warnings(scorer.manifest, unseen[0])
-        return Scored(blank, as_encoded(matrix))
-    return fill(blank, scorer.manifest, scorer.explain(matrix), matrix, values, inputs.exposure, unseen[0], exact=exact)
+    if blank.answer["no_score"] is not None:
+        return grey(blank, scorer.manifest, matrix, values, unseen[0])
+    return fill(
+        blank, scorer.manifest, scorer.explain(matrix), matrix, values, inputs.exposure, unseen[0], exact=exact, written=written
+    )
 
 
 def answer_again(scorer: Scorer, inputs: OnlineInputs, *, scored: bool, engine: str) -> Scored:
@@ -104,41 +120,82 @@ def answer_again(scorer: Scorer, inputs: OnlineInputs, *, scored: bool, engine: 
     if not scored:
         return Scored(answer | {"tier": tier_words("grey")}, as_encoded(matrix))
     explanation = scorer.explain(matrix, engine=engine)
-    return fill(answer, scorer.manifest, explanation, matrix, values, inputs.exposure, unseen[0])
+    return fill(Blank(answer), scorer.manifest, explanation, matrix, values, inputs.exposure, unseen[0])
 
 
 def model_inputs(manifest: Manifest, inputs: OnlineInputs) -> dict[str, Value]:
     """Return the inputs that a model reads, in its order, of those that are known."""
-    return {name: inputs.values[name] for name in manifest.feature_names if name in inputs.values}
+    known = inputs.values
+    try:
+        return {name: known[name] for name in manifest.feature_names}
+    except KeyError:
+        return {name: known[name] for name in manifest.feature_names if name in known}
+
+
+@dataclass(frozen=True)
+class Blank:
+    """An answer before its score, and its fields that are text already: as they are sent, as they are kept."""
+
+    answer: dict[str, Any]
+    sent: Mapping[str, Any] = field(default_factory=dict)
+    kept: Mapping[str, Any] = field(default_factory=dict)
 
 
 def unscored(
     scorer: Scorer, version: str, inputs: OnlineInputs, values: Mapping[str, Value], *, score_id: str,
     product: ScoreProduct | None, degraded: bool = False,
-) -> dict[str, Any]:
+) -> Blank:
     """Return the answer as far as no model is needed: whose it is, on what it rests, and why there is no score if so."""
     manifest = scorer.manifest
-    answer = _head(manifest, score_id) | _provenance(scorer, version, inputs, values, product)
-    answer["degraded"] = degraded
-    answer["warnings"] = _of_sources(inputs.sources) + ([DEGRADED] if degraded else [])
-    answer["no_score"] = no_score_of(manifest, values, inputs.sources, product)
-    if answer["no_score"] is not None:
-        answer["tier"] = tier_words("grey")
-    return answer
+    names = manifest.feature_names if len(values) == len(manifest.feature_names) else tuple(values)
+    told, unknown, total = told_of(inputs, names, product), unknown_inputs(manifest, values), len(values)
+    present = total - len(unknown)
+    answer = _head(manifest, score_id) | {
+        "as_of": inputs.as_of.isoformat(), "sources": list(told.sources), "freshness": list(told.freshness),
+        "coverage": {
+            "share": present / total, "present": present, "total": total,
+            "minimum": product.min_coverage if product else 0.0,
+        },
+        "model": {
+            "name": manifest.product, "version": version, "digest": scorer.digest,
+            "data_cut": manifest.provenance.data_cut, "simulated": manifest.provenance.simulated,
+        },
+        "warnings": [*told.warnings, DEGRADED] if degraded else list(told.warnings), "degraded": degraded,
+    }
+    answer["no_score"] = no_score_of(manifest, values, unknown, told.missing, product)
+    return Blank(answer, told.sent, told.kept)
+
+
+def grey(blank: Blank, manifest: Manifest, matrix: Matrix, values: Mapping[str, Value], unseen: Sequence[str], row: int = 0) -> Scored:
+    """Return an answer without a score."""
+    blank.answer["tier"] = tier_words("grey")
+    blank.answer["warnings"] += unseen_warnings(manifest, unseen)
+    return Scored(blank.answer, as_encoded(matrix[row : row + 1]), sent=blank.sent, kept=blank.kept)
 
 
 def fill(
-    answer: dict[str, Any], manifest: Manifest, explanation: Explanation, matrix: Matrix, values: Mapping[str, Value],
-    exposure: float | None, unseen: Sequence[str], row: int = 0, *, exact: bool = True,
+    blank: Blank, manifest: Manifest, explanation: Explanation, matrix: Matrix, values: Mapping[str, Value],
+    exposure: float | None, unseen: Sequence[str], row: int = 0, *, exact: bool = True, written: bool = False,
 ) -> Scored:
     """Return the answer with its score; `row` is the entity's in explanation and matrix."""
+    answer, contributions = blank.answer, explanation.contributions[row].tolist()
     answer |= _score(manifest, explanation, exposure, values, row)
-    answer |= explain_row(manifest, explanation, values, row, exact=exact)
+    answer |= explain_row(manifest, explanation, values, row, exact=exact and not written)
     answer["lines"] = line_tables(manifest, explanation, answer["answer"], row, own=answer["factors"])
     clamp = float(explanation.clamp[row])
     answer["warnings"] += unseen_warnings(manifest, unseen) + _clamped(clamp)
-    points = dict(zip(manifest.feature_names, explanation.contributions[row].tolist(), strict=True))
-    return Scored(answer, as_encoded(matrix[row : row + 1]), explanation.base, clamp, points)
+    texts: dict[str, Any] = {}
+    if written:
+        cells, of_points = manifest.row_texts.cells(tuple(values.values())), number_texts(contributions)
+        texts = {"inputs": manifest.row_texts.named(cells), "contributions": manifest.row_texts.named(of_points)}
+        if exact:
+            answer[DECOMPOSITION] = manifest.row_texts.decomposition(
+                contributions, of_points, cells, base=explanation.base, clamp=clamp, total=answer["points"]
+            )
+    points = dict(zip(manifest.feature_names, contributions, strict=True))
+    return Scored(
+        answer, as_encoded(matrix[row : row + 1]), explanation.base, clamp, points, blank.sent, blank.kept, texts
+    )
 
 
 def explain_row(
@@ -231,59 +288,6 @@ def _groups(manifest: Manifest, contributions: Sequence[float]) -> list[dict[str
     ]
 
 
-def _provenance(
-    scorer: Scorer, version: str, inputs: OnlineInputs, values: Mapping[str, Value], product: ScoreProduct | None
-) -> dict[str, Any]:
-    total = len(values)
-    present = total - len(unknown_inputs(scorer.manifest, values))
-    return {
-        "as_of": inputs.as_of.isoformat(),
-        "sources": list(_sources(inputs.sources)),
-        "freshness": _fresh(values, inputs.freshness),
-        "coverage": {
-            "share": present / total, "present": present, "total": total,
-            "minimum": product.min_coverage if product else 0.0,
-        },
-        "model": {
-            "name": scorer.manifest.product, "version": version, "digest": scorer.digest,
-            "data_cut": scorer.manifest.provenance.data_cut, "simulated": scorer.manifest.provenance.simulated,
-        },
-        "warnings": [],
-    }
-
-
-@lru_cache(maxsize=256)
-def _sources(ages: tuple[SourceAge, ...]) -> tuple[dict[str, Any], ...]:
-    # The ages of a publication are the same for every entity; nobody changes what is answered.
-    return tuple(map(_source, ages))
-
-
-def _source(age: SourceAge) -> dict[str, Any]:
-    zh, en = source_names(age.resource)
-    return {
-        "resource": age.resource, "zh": zh, "en": en, "age_d": age.age_d, "limit_d": age.limit_d, "stale": age.stale,
-        "authorised": age.authorised,
-        "complete_until": age.complete_until.isoformat() if age.complete_until else None,
-    }
-
-
-def _fresh(names: Iterable[str], freshness: Freshness) -> list[dict[str, Any]]:
-    if not freshness:
-        return []
-    asked = tuple(names)
-    lines = freshness.told.get(asked)
-    if lines is None:
-        # Nobody changes what is answered.
-        lines = freshness.told[asked] = tuple(
-            {
-                "features": features, "event_timestamp": age.event_timestamp.isoformat() if age.event_timestamp else None,
-                "age_d": age.age_d, "source": age.source,
-            }
-            for age, features in freshness.alike(asked).items()
-        )
-    return list(lines)
-
-
 def unseen_warnings(manifest: Manifest, names: Sequence[str]) -> list[dict[str, str]]:
     """Return a warning for each input whose category was never seen in training."""
     if not names:
@@ -296,25 +300,6 @@ def unseen_warnings(manifest: Manifest, names: Sequence[str]) -> list[dict[str, 
         }
         for name in names
     ]
-
-
-def _of_sources(sources: Sequence[SourceAge]) -> list[dict[str, str]]:
-    warnings = []
-    for age in sources:
-        if age.stale:
-            zh, en = source_names(age.resource)
-            code, state_zh, state_en = _state(age)
-            warnings.append({
-                "code": code, "subject": age.resource, "zh": f"数据资源“{zh}”{state_zh}",
-                "en": f"data resource {en!r} is {state_en}",
-            })
-    return warnings
-
-
-def _state(age: SourceAge) -> tuple[str, str, str]:
-    if not age.authorised:
-        return "source-not-authorised", "不在授权场景范围内，未读取", "outside the scenario and was not read"
-    return ("stale-source", "无数据", "absent") if age.age_d is None else ("stale-source", "过期", "stale")
 
 
 def _clamped(clamp: float) -> list[dict[str, str]]:

@@ -19,7 +19,6 @@ from registry.products import product_named
 from serving.answering import Scored, answer_score
 from serving.asked import Asked
 from serving.degraded import last_known
-from serving.detail import reduced
 from serving.encode import encoded
 from serving.live import LiveScorer, Models
 from serving.ports import FeatureSource
@@ -98,7 +97,7 @@ class ScoringDesk:
         with stage("score"):
             scored = answer_score(
                 model.scorer, model.version, inputs, score_id=new_score_id(), product=product, degraded=degraded,
-                exact=asked.detail == "exact",
+                exact=asked.detail == "exact", written=True,
             )
         return self.keep(model, inputs, scored, asked)
 
@@ -240,7 +239,7 @@ class ScoringDesk:
             If the consumer has used up what its scenario allows; nothing is recorded then.
         """
         with stage("encode"):
-            answer = reduced(scored.answer, asked.detail)
+            answer = scored.sendable(asked.detail)
             body = encoded(answer)
         decision = self.decision_of(model, inputs, scored, asked)
         try:
@@ -264,7 +263,7 @@ class ScoringDesk:
             contributions=dict(scored.contributions or {}),
             latency_ms=round((time.perf_counter() - asked.started) * 1000, 3), related=dict(inputs.related),
             epoch=self.source.epoch, engine=model.scorer.engine, degraded=bool(scored.answer["degraded"]), batch=asked.batch,
-            traceparent=asked.traceparent or None, **given,
+            traceparent=asked.traceparent or None, written=scored.written | {"answer": scored.recorded_answer | scored.kept}, **given,
         )
 
     def warm_up(self) -> None:

@@ -12,17 +12,24 @@ from registry.resources import RESOURCES
 
 
 def no_score_of(
-    manifest: Manifest, values: Mapping[str, float | str | None], sources: Sequence[SourceAge],
+    manifest: Manifest, values: Mapping[str, float | str | None], unknown: Sequence[str], sources: Sequence[dict[str, Any]],
     product: ScoreProduct | None,
 ) -> dict[str, Any] | None:
     """Return why there is no score, or None where there is one.
 
     There is none where an input that the model requires is not known, where a mandatory source of the product is absent
     or stale, or where fewer inputs are known than the product's least coverage.
+
+    Parameters
+    ----------
+    unknown
+        The inputs that are not known (`unknown_inputs`).
+    sources
+        What is said of mandatory sources that are absent or stale (`missing_sources`).
     """
     missing = _inputs(manifest, values)
     if product is not None:
-        missing += _sources(product, sources) + _coverage(product, manifest, values)
+        missing += [*sources, *_coverage(product, unknown, len(values))]
     if not missing:
         return None
     return {
@@ -51,7 +58,8 @@ def _inputs(manifest: Manifest, values: Mapping[str, float | str | None]) -> lis
     ]
 
 
-def _sources(product: ScoreProduct, sources: Sequence[SourceAge]) -> list[dict[str, Any]]:
+def missing_sources(product: ScoreProduct, sources: Sequence[SourceAge]) -> list[dict[str, Any]]:
+    """Return what is said of each mandatory source of a product that is absent or stale."""
     ages = {age.resource: age for age in sources}
     missing: list[dict[str, Any]] = []
     for resource_id in product.mandatory:
@@ -66,15 +74,12 @@ def _sources(product: ScoreProduct, sources: Sequence[SourceAge]) -> list[dict[s
     return missing
 
 
-def _coverage(
-    product: ScoreProduct, manifest: Manifest, values: Mapping[str, float | str | None]
-) -> list[dict[str, Any]]:
-    absent = unknown_inputs(manifest, values)
-    share = 1.0 - len(absent) / len(values)
+def _coverage(product: ScoreProduct, absent: Sequence[str], n_inputs: int) -> list[dict[str, Any]]:
+    share = 1.0 - len(absent) / n_inputs
     if share >= product.min_coverage:
         return []
     return [{
-        "kind": "coverage", "id": "inputs", "share": share, "minimum": product.min_coverage, "inputs": absent,
+        "kind": "coverage", "id": "inputs", "share": share, "minimum": product.min_coverage, "inputs": list(absent),
         "zh": f"已知输入占{share:.0%}，低于{product.min_coverage:.0%}",
         "en": f"{share:.0%} of the inputs are known, at least {product.min_coverage:.0%} are needed",
     }]

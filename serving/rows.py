@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from features.online import OnlineInputs
-from registry.decisions import Beside, as_encoded
+from registry.decisions import Beside
 from registry.encoding import Value
 from registry.errors import InvalidRequest
 from registry.products import ScoreProduct
-from serving.answering import Scored, fill, model_inputs, unscored, unseen_warnings
+from serving.answering import Scored, fill, grey, model_inputs, unscored
 from serving.asked import Asked
 from serving.desk import ScoringDesk, counted, new_score_id
 from serving.live import LiveScorer
@@ -22,7 +22,7 @@ MOST_ROWS: Final = 1000
 
 def score_many(
     model: LiveScorer, inputs: Sequence[OnlineInputs], *, product: ScoreProduct | None = None,
-    score_ids: Sequence[str] | None = None, exact: bool = True,
+    score_ids: Sequence[str] | None = None, exact: bool = True, written: bool = False,
 ) -> list[Scored]:
     """Return the answers for many entities or rows, in their order.
 
@@ -37,21 +37,22 @@ def score_many(
     manifest = model.manifest
     values = [model_inputs(manifest, one) for one in inputs]
     matrix, unseen = model.scorer.encode(values)
-    answers = [
+    blanks = [
         unscored(model.scorer, model.version, one, row, score_id=score_id, product=product)
         for one, row, score_id in zip(inputs, values, score_ids or [new_score_id() for _ in inputs], strict=True)
     ]
-    chosen = [i for i, answer in enumerate(answers) if answer["no_score"] is None]
+    chosen = [i for i, blank in enumerate(blanks) if blank.answer["no_score"] is None]
     part = matrix[chosen]
     explanation = model.scorer.explain(part) if chosen else None
     place = {row: i for i, row in enumerate(chosen)}
     made: list[Scored] = []
-    for i, answer in enumerate(answers):
+    for i, blank in enumerate(blanks):
         if explanation is None or i not in place:
-            answer["warnings"] += unseen_warnings(manifest, unseen[i])
-            made.append(Scored(answer, as_encoded(matrix[i : i + 1])))
+            made.append(grey(blank, manifest, matrix, values[i], unseen[i], i))
         else:
-            made.append(fill(answer, manifest, explanation, part, values[i], inputs[i].exposure, unseen[i], place[i], exact=exact))
+            made.append(fill(
+                blank, manifest, explanation, part, values[i], inputs[i].exposure, unseen[i], place[i], exact=exact, written=written
+            ))
     return made
 
 

@@ -153,7 +153,7 @@ def _scored(
     inputs_of = [inputs for _, inputs in good]
     scored = score_many(
         model, inputs_of, product=product, score_ids=[score_id_of(seed, row.row) for row, _ in good],
-        exact=asked.detail == "exact",
+        exact=asked.detail == "exact", written=True,
     )
     return [
         Made(row.row, answer, desk.decision_of(model, inputs, answer, asked))
@@ -174,7 +174,7 @@ def _room(details: Mapping[str, Any], asked: int) -> int:
 
 
 def _lines(rows: Sequence[Taken], made: Sequence[Made], problems: Problems, asked: Asked) -> Lines:
-    answers = {one.row: reduced(one.scored.answer, asked.detail) for one in made}
+    answers = {one.row: one.scored.sendable(asked.detail) for one in made}
     return [_line(row, answers, problems) for row in rows]
 
 
