@@ -11,6 +11,7 @@ Buehlmann and Gisler, "A Course in Credibility Theory and its Applications", 200
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Final
 
 from registry.errors import DataError
@@ -42,14 +43,18 @@ def interval(mean: float, dispersion: float, *, claims: float = 0.0, expected: f
     """
     if dispersion <= 0.0:
         return mean, mean
+    low, high = _central(1.0 / dispersion + claims)
+    rate = 1.0 / dispersion + expected
+    return mean * low / rate, mean * high / rate
+
+
+@lru_cache(maxsize=1000)
+def _central(shape: float) -> tuple[float, float]:
+    # Without own experience a bundle asks for the same one with every answer.
     from scipy.special import gammaincinv
 
-    shape, rate = 1.0 / dispersion + claims, 1.0 / dispersion + expected
     tail = (1.0 - INTERVAL_LEVEL) / 2.0
-    return (
-        mean * float(gammaincinv(shape, tail)) / rate,
-        mean * float(gammaincinv(shape, 1.0 - tail)) / rate,
-    )
+    return float(gammaincinv(shape, tail)), float(gammaincinv(shape, 1.0 - tail))
 
 
 def credibility(expected: float, dispersion: float) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import orjson
@@ -31,14 +32,9 @@ class RowTexts:
         self._texts = tuple(texts)
         self._sorted = sorted(range(len(labels)), key=lambda place: labels[place][0])
         self._named = _gaps([orjson.dumps(labels[place][0]) + b":" for place in self._sorted])
-        self._lines = [
-            (
-                orjson.dumps({"feature": name, "zh": zh, "en": en})[:-1] + b',"value":',
-                orjson.dumps({"unit": unit})[:-1].replace(b"{", b",", 1) + b',"points":',
-                orjson.dumps({"group": group}).replace(b"{", b",", 1),
-            )
-            for name, zh, en, unit, group in labels
-        ]
+        self._heads = [orjson.dumps({"feature": name, "zh": zh, "en": en})[:-1] + b',"value":' for name, zh, en, _, _ in labels]
+        self._middles = [b"," + orjson.dumps({"unit": unit})[1:-1] + b',"points":' for _, _, _, unit, _ in labels]
+        self._tails = [b"," + orjson.dumps({"group": group})[1:] + b"," for _, _, _, _, group in labels]
 
     def cells(self, values: Cells) -> list[bytes]:
         """Return each value as JSON."""
@@ -57,7 +53,7 @@ class RowTexts:
         if not cells:
             return orjson.Fragment(b"{}")
         parts = self._named.copy()
-        parts[1::2] = [cells[place] for place in self._sorted]
+        parts[1::2] = map(cells.__getitem__, self._sorted)
         return orjson.Fragment(b"".join(parts))
 
     def decomposition(
@@ -73,11 +69,20 @@ class RowTexts:
             Value of each input as JSON.
         """
         order = np.argsort(-np.abs(points), kind="stable").tolist()
-        lines = [b"%b%b%b%b%b" % (head, cells[i], middle, of_points[i], tail) for i in order for head, middle, tail in (self._lines[i],)]
+        parts = [b""] * (5 * len(order))
+        for place, column in enumerate((self._heads, cells, self._middles, of_points, self._tails)):
+            parts[place::5] = map(column.__getitem__, order)
         start, rest, end = number_texts((base, clamp, total))
+        # Each line ends with a comma; the last one has none to end with.
         return orjson.Fragment(
-            b'{"base":%b,"contributions":[%b],"clamp":%b,"total":%b}' % (start, b",".join(lines), rest, end)
+            b'{"base":%b,"contributions":[%b],"clamp":%b,"total":%b}' % (start, b"".join(parts)[:-1], rest, end)
         )
+
+
+def listed(numbers: Sequence[float | None]) -> orjson.Fragment:
+    """Return a list of numbers; raises as `number_texts` does."""
+    _refuse_unbounded(numbers)
+    return orjson.Fragment(orjson.dumps(numbers))
 
 
 def number_texts(numbers: Sequence[float | str | None]) -> list[bytes]:
@@ -88,9 +93,15 @@ def number_texts(numbers: Sequence[float | str | None]) -> list[bytes]:
     ValueError
         If one is not finite: JSON has no form for it.
     """
-    if not math.isfinite(sum(filter(None, numbers))) and not all(math.isfinite(number) for number in numbers if number is not None):  # type: ignore[arg-type]  # cells are numbers here
-        raise ValueError("Out of range float values are not JSON compliant")
+    _refuse_unbounded(numbers)
     return orjson.dumps(list(numbers))[1:-1].split(b",")
+
+
+def _refuse_unbounded(numbers: Sequence[Any]) -> None:
+    # Infinity and NaN stay in a sum; a sum of finite numbers that leaves the range is told from them one by one.
+    known = [*filter(None, numbers)]
+    if not math.isfinite(sum(known)) and not all(map(math.isfinite, known)):
+        raise ValueError("Out of range float values are not JSON compliant")
 
 
 def _gaps(names: Sequence[bytes]) -> list[bytes]:

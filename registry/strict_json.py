@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from math import isfinite
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
 
 _NESTED: Final = frozenset({dict, list, tuple})
-_FLOATS: Final = frozenset({float})
-_TEXTS: Final = frozenset({str, int, bool, type(None), orjson.Fragment, *_NESTED})
-"""Kinds of parts without a number of their own that could be none."""
-_PLAIN: Final = frozenset({float, str, int, bool, type(None), orjson.Fragment})
 _OURS_ALONE: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 """What orjson would write in a form of its own is refused: whoever keeps something says in which form."""
 _FORM: Final = orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY | _OURS_ALONE
@@ -38,20 +33,20 @@ def strict_text(value: Mapping[str, Any] | Sequence[Any]) -> bytes:
 
 
 def _refuse_unbounded(value: Mapping[str, Any] | Sequence[Any]) -> None:
-    # orjson would write null for NaN and infinity, which means another thing. Either stays in a sum; a sum of finite numbers that
-    # leaves the range is told from it one by one.
-    left: list[Any] = [value]
+    # orjson would write null for NaN and infinity, which means another thing. Zero times either is NaN, and a sum keeps it. What is
+    # text already was looked at when it was written.
+    floats, left = [], [value]
     while left:
-        one = left.pop()
-        parts = one.values() if isinstance(one, dict) else one
-        kinds = set(map(type, parts))
-        if not kinds <= _PLAIN:
-            left += [part for part in parts if part.__class__ in _NESTED]
-        if kinds <= _TEXTS or isfinite(sum(parts if kinds == _FLOATS else _floats(parts))):
-            continue
-        if not all(map(isfinite, _floats(parts))):
-            raise ValueError("Out of range float values are not JSON compliant")
-
-
-def _floats(parts: Iterable[Any]) -> list[float]:
-    return [part for part in parts if isinstance(part, float)]
+        one: Any = left.pop()
+        for part in one.values() if isinstance(one, dict) else one:
+            kind = part.__class__
+            if kind is str or part is None:
+                continue
+            if kind is float:
+                floats.append(part)
+            elif kind in _NESTED:
+                left.append(part)
+            elif isinstance(part, float):
+                floats.append(float(part))
+    if sum([part * 0.0 for part in floats]) != 0.0:
+        raise ValueError("Out of range float values are not JSON compliant")

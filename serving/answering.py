@@ -14,7 +14,7 @@ from registry.decisions import as_encoded
 from registry.encoding import Matrix, Value
 from registry.feature_spec import GROUPS
 from registry.products import PRODUCTS, ScoreProduct
-from registry.row_texts import number_texts
+from registry.row_texts import listed, number_texts
 from registry.scale import TIERS, Tier
 from registry.scorer import Explanation, Scorer
 from serving.answer_schema import Detail
@@ -193,9 +193,10 @@ def fill(
                 contributions, of_points, cells, base=explanation.base, clamp=clamp, total=answer["points"]
             )
     points = dict(zip(manifest.feature_names, contributions, strict=True))
-    return Scored(
-        answer, as_encoded(matrix[row : row + 1]), explanation.base, clamp, points, blank.sent, blank.kept, texts
-    )
+    encoded = as_encoded(matrix[row : row + 1])
+    if written:
+        texts["encoded"] = listed(encoded)
+    return Scored(answer, encoded, explanation.base, clamp, points, blank.sent, blank.kept, texts)
 
 
 def explain_row(

@@ -170,7 +170,9 @@ class ScoringDesk:
             entity_id="", related={}, values=values, as_of=self.clock(), sources=(), exposure=exposure
         )
         with stage("score"):
-            scored = answer_score(model.scorer, model.version, inputs, score_id=new_score_id())
+            scored = answer_score(
+                model.scorer, model.version, inputs, score_id=new_score_id(), exact=asked.detail == "exact", written=True
+            )
         return self.keep(model, inputs, scored, asked)
 
     def score_again(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from registry.bundle import Manifest, ManifestFeature
@@ -92,20 +93,21 @@ def _texts(feature: ManifestFeature, value: float | str | None, median: float | 
         return f"{feature.zh}不详", f"{feature.en} is not known"
     if isinstance(value, str):
         return f"{feature.zh}为{value}", f"{feature.en} is {value}"
-    unit = feature.unit
-    zh, en = f"{feature.zh}为{_quantity_zh(value, unit)}", f"{feature.en} is {_quantity_en(value, unit)}"
-    if median is None:
-        return zh, en
-    return f"{zh}，中位数为{_quantity_zh(median, unit)}", f"{en}, the median is {_quantity_en(median, unit)}"
+    of_zh, of_en = _median_texts(median, feature.unit) if median is not None else ("", "")
+    zh, en = _quantity(value, feature.unit)
+    return f"{feature.zh}为{zh}{of_zh}", f"{feature.en} is {en}{of_en}"
 
 
-def _quantity_zh(value: float, unit: str) -> str:
-    return number_text(value) + _UNITS_ZH.get(unit, unit)
+@lru_cache(maxsize=10_000)
+def _median_texts(median: float, unit: str) -> tuple[str, str]:
+    # A bundle has one median for each input.
+    zh, en = _quantity(median, unit)
+    return f"，中位数为{zh}", f", the median is {en}"
 
 
-def _quantity_en(value: float, unit: str) -> str:
-    word = _UNITS_EN.get(unit, unit)
-    return f"{number_text(value)} {'point' if word == 'points' and value == 1 else word}".rstrip()
+def _quantity(value: float, unit: str) -> tuple[str, str]:
+    number, word = number_text(value), _UNITS_EN.get(unit, unit)
+    return number + _UNITS_ZH.get(unit, unit), f"{number} {'point' if word == 'points' and value == 1 else word}".rstrip()
 
 
 def number_text(value: float) -> str:
