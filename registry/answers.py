@@ -9,6 +9,7 @@ from typing import Final
 from registry.bundle import Component, Line, Manifest, Service
 from registry.credibility import at_least_one, interval
 
+Margins = Sequence[tuple[Component, float]]
 SERVICE_LIMIT_D: Final = 365
 """A service date further away is not foreseen: the hazard beyond its last interval is taken to go on unchanged."""
 
@@ -49,20 +50,20 @@ def answer_of(
     """
     if manifest.answer == "pure_premium":
         return _pure_premium(manifest, dict(zip(manifest.component_places, component_margins, strict=True)))
-    margins = dict(zip(manifest.components, component_margins, strict=True))
-    own = {component: margin for component, margin in margins.items() if component.weight}
+    margins = list(zip(manifest.components, component_margins, strict=True))
+    own = [(component, margin) for component, margin in margins if component.weight]
     match manifest.answer:
         case "rate":
             return _rate(own, exposure)
         case "probability":
-            return {"probability": expit(sum(own.values()))}
+            return {"probability": expit(sum(margin for _, margin in own))}
         case "hazard":
             return _hazard(manifest, own, inputs or {}) | _causes(margins)
 
 
-def _rate(own: Mapping[Component, float], exposure: float | None) -> dict[str, float]:
-    rate = math.exp(sum(own.values()))
-    dispersion = next(iter(own)).dispersion
+def _rate(own: Margins, exposure: float | None) -> dict[str, float]:
+    rate = math.exp(sum(margin for _, margin in own))
+    dispersion = own[0][0].dispersion
     answer = {"expected_rate": rate}
     if dispersion is not None:
         answer["expected_rate_low"], answer["expected_rate_high"] = interval(rate, dispersion)
@@ -72,29 +73,35 @@ def _rate(own: Mapping[Component, float], exposure: float | None) -> dict[str, f
     return answer
 
 
-def _hazard(manifest: Manifest, own: Mapping[Component, float], inputs: Mapping[str, object]) -> dict[str, float]:
+def _hazard(manifest: Manifest, own: Margins, inputs: Mapping[str, object]) -> dict[str, float]:
     surviving, answer = 1.0, {}
-    for component, margin in own.items():
+    for component, margin in own:
         surviving *= 1.0 - expit(margin)
         answer[f"probability_{component.horizon_d}d"] = 1.0 - surviving
     if manifest.service is None:
         return answer
     # The last interval is the longest and has seen the most failures.
-    low, high = interval(1.0, list(own)[-1].dispersion or 0.0)
+    low, high = interval(1.0, own[-1][0].dispersion or 0.0)
+    pieces = pieces_of(own)
     days = {
-        name: due_in_d(own, manifest.service.threshold, frailty)
+        name: due_in_d(pieces, manifest.service.threshold, frailty)
         for name, frailty in (("service_due_d", 1.0), ("service_due_low_d", high), ("service_due_high_d", low))
     }
     return answer | days | _distance(manifest.service, days, inputs)
 
 
-def due_in_d(own: Mapping[Component, float], threshold: float, frailty: float = 1.0) -> float:
+def pieces_of(own: Margins) -> list[tuple[int | None, float]]:
+    """Return last day and cumulative hazard of each interval."""
+    return [(component.horizon_d, math.log1p(math.exp(min(margin, 700.0)))) for component, margin in own]
+
+
+def due_in_d(pieces: Sequence[tuple[int | None, float]], threshold: float, frailty: float = 1.0) -> float:
     """Return the day on which the probability of failure reaches a threshold, `SERVICE_LIMIT_D` at most.
 
     Parameters
     ----------
-    own
-        Margin of each interval of the hazard, whose components ascend by `horizon_d`.
+    pieces
+        What `pieces_of` gives for intervals that ascend by their last day.
     threshold
         Probability between 0 and 1.
     frailty
@@ -103,13 +110,13 @@ def due_in_d(own: Mapping[Component, float], threshold: float, frailty: float = 
     Within an interval the hazard is constant, so that ``H(t) = -ln(1 - P(t))`` is a broken line; the last piece goes on.
     """
     needed, start, reached, slope = -math.log1p(-threshold), 0.0, 0.0, 0.0
-    for component, margin in own.items():
-        assert component.horizon_d is not None, "a hazard's component has a horizon"
-        piece = frailty * math.log1p(math.exp(min(margin, 700.0)))
-        slope = piece / (component.horizon_d - start)
+    for horizon_d, of_piece in pieces:
+        assert horizon_d is not None, "a hazard's component has a horizon"
+        piece = frailty * of_piece
+        slope = piece / (horizon_d - start)
         if reached + piece >= needed:
             return start + (needed - reached) / slope
-        start, reached = float(component.horizon_d), reached + piece
+        start, reached = float(horizon_d), reached + piece
     further = (needed - reached) / slope if slope > 0 else math.inf
     return min(start + further, float(SERVICE_LIMIT_D))
 
@@ -121,9 +128,9 @@ def _distance(service: Service, days: Mapping[str, float], inputs: Mapping[str, 
     return {name.removesuffix("_d") + "_km": value * driven / service.usage_d for name, value in days.items()}
 
 
-def _causes(margins: Mapping[Component, float]) -> dict[str, float]:
+def _causes(margins: Margins) -> dict[str, float]:
     """Return each cause's share of the failures that the vehicle is likely to have; they add up to 1."""
-    found = {component.cause: expit(margin) for component, margin in margins.items() if component.cause}
+    found = {component.cause: expit(margin) for component, margin in margins if component.cause}
     total = sum(found.values())
     return {f"cause_{cause}": value / total for cause, value in found.items()}
 

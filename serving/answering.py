@@ -54,14 +54,19 @@ class Scored:
     base: float | None = None
     clamp: float | None = None
     contributions: Mapping[str, float] | None = None
-    sent: Mapping[str, Any] = field(default_factory=dict, compare=False)
-    kept: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    sent: dict[str, Any] = field(default_factory=dict, compare=False)
+    kept: dict[str, Any] = field(default_factory=dict, compare=False)
     written: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def recorded_answer(self) -> dict[str, Any]:
         """The answer without the decomposition, which the recorded points and the bundle give again."""
         return {name: value for name, value in self.answer.items() if name != DECOMPOSITION}
+
+    @property
+    def recorded_texts(self) -> dict[str, Any]:
+        """Fields of the record that are text already, or hold such."""
+        return {**self.written, "answer": self.recorded_answer | self.kept}
 
     def sendable(self, detail: Detail) -> dict[str, Any]:
         """Return what leaves of the answer, to be encoded at once."""
@@ -100,7 +105,7 @@ def answer_score(
     matrix, unseen = scorer.encode([values])
     blank = unscored(scorer, version, inputs, values, score_id=score_id, product=product, degraded=degraded)
     if blank.answer["no_score"] is not None:
-        return grey(blank, scorer.manifest, matrix, values, unseen[0])
+        return grey(blank, scorer.manifest, matrix, unseen[0])
     return fill(
         blank, scorer.manifest, scorer.explain(matrix), matrix, values, inputs.exposure, unseen[0], exact=exact, written=written
     )
@@ -137,8 +142,8 @@ class Blank:
     """An answer before its score, and its fields that are text already: as they are sent, as they are kept."""
 
     answer: dict[str, Any]
-    sent: Mapping[str, Any] = field(default_factory=dict)
-    kept: Mapping[str, Any] = field(default_factory=dict)
+    sent: dict[str, Any] = field(default_factory=dict)
+    kept: dict[str, Any] = field(default_factory=dict)
 
 
 def unscored(
@@ -166,7 +171,7 @@ def unscored(
     return Blank(answer, told.sent, told.kept)
 
 
-def grey(blank: Blank, manifest: Manifest, matrix: Matrix, values: Mapping[str, Value], unseen: Sequence[str], row: int = 0) -> Scored:
+def grey(blank: Blank, manifest: Manifest, matrix: Matrix, unseen: Sequence[str], row: int = 0) -> Scored:
     """Return an answer without a score."""
     blank.answer["tier"] = tier_words("grey")
     blank.answer["warnings"] += unseen_warnings(manifest, unseen)

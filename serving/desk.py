@@ -265,7 +265,7 @@ class ScoringDesk:
             contributions=dict(scored.contributions or {}),
             latency_ms=round((time.perf_counter() - asked.started) * 1000, 3), related=dict(inputs.related),
             epoch=self.source.epoch, engine=model.scorer.engine, degraded=bool(scored.answer["degraded"]), batch=asked.batch,
-            traceparent=asked.traceparent or None, written=scored.written | {"answer": scored.recorded_answer | scored.kept}, **given,
+            traceparent=asked.traceparent or None, written=scored.recorded_texts, **given,
         )
 
     def warm_up(self) -> None:

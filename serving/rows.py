@@ -48,7 +48,7 @@ def score_many(
     made: list[Scored] = []
     for i, blank in enumerate(blanks):
         if explanation is None or i not in place:
-            made.append(grey(blank, manifest, matrix, values[i], unseen[i], i))
+            made.append(grey(blank, manifest, matrix, unseen[i], i))
         else:
             made.append(fill(
                 blank, manifest, explanation, part, values[i], inputs[i].exposure, unseen[i], place[i], exact=exact, written=written

@@ -6,7 +6,7 @@ it follows from (`features.online_inputs.Freshness.told`), also as text: as it i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,8 +41,8 @@ class Told:
     freshness: Lines
     warnings: Lines
     missing: Lines
-    sent: Mapping[str, orjson.Fragment]
-    kept: Mapping[str, orjson.Fragment]
+    sent: dict[str, Any]
+    kept: dict[str, Any]
 
 
 def told_of(inputs: OnlineInputs, names: tuple[str, ...], product: ScoreProduct | None) -> Told:

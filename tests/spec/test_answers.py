@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import gamma, nbinom
 
-from registry.answers import SERVICE_LIMIT_D, answer_of, due_in_d
+from registry.answers import SERVICE_LIMIT_D, answer_of, due_in_d, pieces_of
 from registry.bundle import Band, Component, Line, Manifest, Service
 from registry.credibility import at_least_one, credibility, experience_factor, interval
 from registry.errors import DataError
@@ -72,7 +72,7 @@ HAZARDS = {
     ],
 )
 def test_the_service_date_is_where_the_probability_reaches_the_threshold(threshold: float, day: float) -> None:
-    assert due_in_d(HAZARDS, threshold) == pytest.approx(day)
+    assert due_in_d(pieces_of(list(HAZARDS.items())), threshold) == pytest.approx(day)
 
 
 def test_a_frail_vehicle_is_due_earlier_and_distance_follows_usage() -> None:
