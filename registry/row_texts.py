@@ -57,7 +57,8 @@ class RowTexts:
         return orjson.Fragment(b"".join(parts))
 
     def decomposition(
-        self, points: Sequence[float], of_points: Sequence[bytes], cells: Sequence[bytes], *, base: float, clamp: float, total: float,
+        self, points: Sequence[float], of_points: Sequence[bytes], cells: Sequence[bytes], *, base: float, clamp: float,
+        total: float,
     ) -> orjson.Fragment:
         """Return the exact decomposition of a score, the strongest inputs first.
 

@@ -19,6 +19,7 @@ from registry.products import product_named
 from serving.answering import Scored, answer_score
 from serving.asked import Asked
 from serving.degraded import last_known
+from serving.detail import reduced
 from serving.encode import encoded
 from serving.live import LiveScorer, Models
 from serving.ports import FeatureSource
@@ -241,8 +242,8 @@ class ScoringDesk:
             If the consumer has used up what its scenario allows; nothing is recorded then.
         """
         with stage("encode"):
-            answer = scored.sendable(asked.detail)
-            body = encoded(answer)
+            answer = reduced(scored.answer, asked.detail)
+            body = encoded(answer | scored.sent)
         decision = self.decision_of(model, inputs, scored, asked)
         try:
             with stage("record"):

@@ -1,13 +1,15 @@
 """The process that scores batches: `python -m serving.batches.worker`. One works at a time per home; it ends when nothing is left.
 
 A chunk is committed by the rename of its part. A process that is killed leaves what it had committed; the next one goes on at the
-first missing part, and finds out from the ledger whether that chunk had been recorded.
+first missing part, and finds out from the ledger whether that chunk had been recorded. For a large batch it starts others that take
+chunks of their own (`serving.batches.claims`); all of them write the ledger in turn, as the workers of the service do.
 """
 
 from __future__ import annotations
 
 import gc
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +23,7 @@ from registry.answer_copies import forget_erased, forget_in
 from registry.errors import AccessRefused, Conflict, NotFound, RoadRiskError, ServiceUnavailable
 from registry.locks import exclusive
 from serving.asked import Asked
+from serving.batches.claims import HELPER, claim, helpers, processes_for
 from serving.batches.folder import BatchFolder, BatchFolders, Header
 from serving.problems import problem_of
 
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 ATTEMPTS: Final = 6
 """How often a chunk is tried while a store does not answer, with growing pauses; about half a minute in all. [A]"""
 NICENESS: Final = 10
+LOOK_AGAIN_S: Final = 0.2
 
 
 @dataclass
@@ -62,20 +66,30 @@ class Worker:
         folders, done = BatchFolders(self.settings.batch_dir), 0
         folders.sweep(self.desk.clock())
         forget_erased(folders.root, self.desk.decisions)
-        while waiting := folders.waiting():
-            try:
-                with _no_collector():
-                    self._next(waiting[0])
-            except (NotFound, FileNotFoundError):
-                # Removed by its consumer meanwhile.
-                if waiting[0].path.exists():
-                    raise
+        while any(self._taken(folder) for folder in folders.waiting()):
             done += 1
         return done
 
-    def _next(self, folder: BatchFolder) -> None:
-        header, parts = folder.header, folder.parts()
-        chunk = next(i for i in range(header.chunks) if i not in parts)
+    def _taken(self, folder: BatchFolder) -> bool:
+        """Work at the first chunk of a batch that is not done and that nobody works at; return whether there was any."""
+        try:
+            header, parts = folder.header, folder.parts()
+            for chunk in range(header.chunks):
+                if chunk in parts:
+                    continue
+                with claim(folder, f"{chunk:06d}") as mine, _no_collector():
+                    # Who held it before may have done it since the look.
+                    if mine and chunk not in folder.parts():
+                        self._next(folder, header, chunk)
+                        return True
+        except (NotFound, FileNotFoundError):
+            # Removed by its consumer meanwhile.
+            if folder.path.exists():
+                raise
+            return True
+        return False
+
+    def _next(self, folder: BatchFolder, header: Header, chunk: int) -> None:
         for attempt in range(ATTEMPTS):
             try:
                 self._chunk(folder, header, chunk)
@@ -117,10 +131,11 @@ class Worker:
         return Asked(header.request_id, time.perf_counter(), grant, traceparent=header.traceparent, batch=header.id)
 
     def _model(self, folder: BatchFolder, header: Header) -> LiveScorer:
-        chosen = folder.model
-        if chosen is None:
-            chosen = self._live(header.product)
-            folder.write("model.json", orjson.dumps(chosen))
+        with claim(folder, "model", wait=True):
+            chosen = folder.model
+            if chosen is None:
+                chosen = self._live(header.product)
+                folder.write("model.json", orjson.dumps(chosen))
         if chosen["digest"] not in self._models:
             from serving.live import LiveScorer
 
@@ -177,17 +192,29 @@ def main() -> int:
     from registry.settings import Settings
 
     settings = Settings()
-    with only_one(settings.batch_dir) as mine:
-        if not mine or not BatchFolders(settings.batch_dir).waiting():
-            return 0
+    if sys.argv[1:] == [HELPER]:
         return _work(settings)
+    with only_one(settings.batch_dir) as mine:
+        waiting = BatchFolders(settings.batch_dir).waiting() if mine else []
+        if not waiting:
+            return 0
+        os.nice(NICENESS)
+        processes = processes_for(settings, waiting)
+        while BatchFolders(settings.batch_dir).waiting():
+            with helpers(settings, processes - 1):
+                code = _work(settings.model_copy(update={"threads": max(1, settings.threads // processes)}))
+            if code:
+                return code
+            # What is left is in the hands of a process whose own master was killed, or was when it died.
+            processes = 1
+            time.sleep(LOOK_AGAIN_S)
+    return 0
 
 
 def _work(settings: Settings) -> int:
     from registry.access.book import AccessBook
     from serving.start import make_desk, set_environment
 
-    os.nice(NICENESS)
     set_environment()
     try:
         desk: Any = make_desk(settings)
