@@ -371,9 +371,7 @@ def read_files(folder: Path) -> dict[str, bytes]:
         If there is no such folder or it has no manifest.
     """
     if not (folder / MANIFEST).is_file():
-        raise BundleRefused(
-            "no bundle here: manifest.json is missing", where=str(folder), remedy="Train or fetch the model again."
-        )
+        raise BundleRefused("no bundle here: manifest.json is missing", where=str(folder), remedy="Train or fetch the model again.")
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
 
 
@@ -393,9 +391,7 @@ def parse_bundle(files: Mapping[str, bytes], *, where: str) -> ScoreBundle:
         raise BundleRefused(f"not a {FORMAT} bundle: {error}", where=where, remedy="Train the model again.") from error
     expected = {MANIFEST, GOLDEN} | {component.name + BOOSTER_SUFFIX for component in manifest.components}
     if set(covered) != expected:
-        raise BundleRefused(
-            f"bundle has files {sorted(covered)}, its manifest declares {sorted(expected)}", where=where
-        )
+        raise BundleRefused(f"bundle has files {sorted(covered)}, its manifest declares {sorted(expected)}", where=where)
     return ScoreBundle(manifest, golden, covered)
 
 

@@ -53,7 +53,7 @@ def processes_for(settings: Settings, waiting: Sequence[BatchFolder]) -> int:
 
 
 @contextmanager
-def helpers(settings: Settings, count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+def helpers(settings: Settings, count: int) -> Iterator[None]:
     """Start processes that work at the same batches, and wait for their end."""
     path = os.pathsep.join(filter(None, (str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH"))))
     environment = {
@@ -61,9 +61,10 @@ def helpers(settings: Settings, count: int) -> Iterator[list[subprocess.Popen[by
         "ROADRISK_KEYS_DIR": str(settings.keys_dir.absolute()), "ROADRISK_THREADS": "1",
     }
     command = [sys.executable, "-m", "serving.batches.worker", HELPER]
-    started = [subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) for _ in range(count)]
+    nowhere = subprocess.DEVNULL
+    started = [subprocess.Popen(command, env=environment, stdin=nowhere, stdout=nowhere) for _ in range(count)]  # noqa: S603 - our own module
     try:
-        yield started
+        yield
     finally:
         for process in started:
             process.wait()

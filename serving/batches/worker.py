@@ -195,18 +195,23 @@ def main() -> int:
     if sys.argv[1:] == [HELPER]:
         return _work(settings)
     with only_one(settings.batch_dir) as mine:
-        waiting = BatchFolders(settings.batch_dir).waiting() if mine else []
-        if not waiting:
+        if not mine:
             return 0
         os.nice(NICENESS)
+        return work(settings)
+
+
+def work(settings: Settings) -> int:
+    """Work at all that waits, a large batch with several processes; return an exit code."""
+    folders = BatchFolders(settings.batch_dir)
+    while waiting := folders.waiting():
         processes = processes_for(settings, waiting)
-        while BatchFolders(settings.batch_dir).waiting():
-            with helpers(settings, processes - 1):
-                code = _work(settings.model_copy(update={"threads": max(1, settings.threads // processes)}))
-            if code:
-                return code
-            # What is left is in the hands of a process whose own master was killed, or was when it died.
-            processes = 1
+        with helpers(settings, processes - 1):
+            code = _work(settings.model_copy(update={"threads": max(1, settings.threads // processes)}))
+        if code:
+            return code
+        if folders.waiting():
+            # What is left is in the hands of a helper whose own master was killed, or came in just now.
             time.sleep(LOOK_AGAIN_S)
     return 0
 
