@@ -1,4 +1,4 @@
-"""A process that forks workers of batches and kills them at random: `python -m tests.lib.batch_nursery FOLDER KILLS SEED`.
+"""A process that forks workers of batches by twos and kills them at random: `python -m tests.lib.batch_nursery FOLDER KILLS SEED`.
 
 It has imported everything before it forks, so that a worker costs no start. Batches are taken in with chunks of a few rows, so that
 there are many commits to kill between. It prints the ids of the batches, and how many workers it killed, as JSON.
@@ -30,18 +30,24 @@ def main(folder: Path, kills: int, seed: int) -> None:
     while killed < kills:
         if not made.batches.folders.waiting():
             ids.append(made.submit(mixed(ROWS))["id"])
-        killed += _killed(folder, draw.uniform(0.0, LONGEST_S))
+        pair = [_forked(folder), _forked(folder)]
+        for child in pair:
+            time.sleep(draw.uniform(0.0, LONGEST_S))
+            killed += _killed(child)
     office(folder).work()
     print(json.dumps({"killed": killed, "ids": ids}))
 
 
-def _killed(folder: Path, delay_s: float) -> bool:
+def _forked(folder: Path) -> int:
     child = os.fork()
     if child == 0:
         # Connections of the parent must not be used by the child.
         office(folder).work()
         os._exit(0)
-    time.sleep(delay_s)
+    return child
+
+
+def _killed(child: int) -> bool:
     ended, _ = os.waitpid(child, os.WNOHANG)
     if ended:
         return False
