@@ -36,7 +36,7 @@ _OF_GRANT: Final = ("consumer", "role", "key_id", "scenario", "detail")
 
 @dataclass(frozen=True)
 class Reply:
-    """What leaves: the answer, its bytes and status, and whether they are those of an earlier request under the same key."""
+    """What leaves: the answer, whose decomposition may be text, its bytes and status, and whether these are an earlier request's."""
 
     answer: Mapping[str, Any]
     body: bytes

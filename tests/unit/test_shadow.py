@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 
 from registry.scorer import Scorer
@@ -63,7 +64,7 @@ def shadow_of(scorer: Scorer, store: ShadowStore, **options: float) -> Shadow:
 def test_the_challenger_is_kept_beside_the_decision_and_the_answer_is_the_champions(desk: ScoringDesk, store: ShadowStore) -> None:
     shadow = shadow_of(Scorer(CHALLENGER), store)
     shadowed = replace(desk, shadow=shadow)
-    answers = [shadowed.score_entity(PRODUCT, USCC, ASKED).answer for _ in range(3)]
+    answers = [orjson.loads(shadowed.score_entity(PRODUCT, USCC, ASKED).body) for _ in range(3)]
     shadow.close()
     kept = store.read(PRODUCT, CHALLENGER.digest)
     assert list(kept["score_id"]) == sorted(answer["score_id"] for answer in answers)
@@ -74,7 +75,7 @@ def test_the_challenger_is_kept_beside_the_decision_and_the_answer_is_the_champi
     assert set(kept["challenger_version"]) == {"4"}
     assert kept["champion_answer"][0] == pytest.approx(answers[0]["answer"])
     assert "shadow" not in str(answers[0])
-    plain = desk.score_entity(PRODUCT, USCC, ASKED).answer
+    plain = orjson.loads(desk.score_entity(PRODUCT, USCC, ASKED).body)
     differing = {name for name in plain if plain[name] != answers[0][name]}
     assert differing == {"score_id"}
 
