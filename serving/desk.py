@@ -36,7 +36,7 @@ _OF_GRANT: Final = ("consumer", "role", "key_id", "scenario", "detail")
 
 @dataclass(frozen=True)
 class Reply:
-    """What leaves: the answer, whose decomposition may be text, its bytes and status, and whether these are an earlier request's."""
+    """What leaves: the answer, whose decomposition may be text, its bytes and status, and whether it was given before."""
 
     answer: Mapping[str, Any]
     body: bytes

@@ -6,7 +6,7 @@ import math
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registry.row_texts import RowTexts, listed, number_texts
@@ -22,6 +22,7 @@ ROWS = st.tuples(NUMBER, st.none() | st.text(st.characters(exclude_categories=["
 POINTS = st.lists(st.floats(-1e6, 1e6), min_size=4, max_size=4)
 
 
+@settings(deadline=None)
 @given(ROWS, POINTS, st.floats(-1e3, 1e3))
 def test_rows_are_written_as_the_encoder_writes_them(row: tuple[float | str | None, ...], points: list[float], base: float) -> None:
     cells, of_points = TEXTS.cells(row), number_texts(points)
