@@ -175,4 +175,14 @@ def _duty(found: dict[str, Any]) -> RenderableType:
 
     columns = ("rule", "zh", "used_s", "remaining_s", "reached_at", "unobserved_s", "complete")
     rows = [[limit[column] for column in columns] for limit in found["limits"]]
-    return table(columns, rows, title=f"{found['zh']} {found['en']}")
+    title = f"{found['zh']} {found['en']}"
+    fatigue = found.get("fatigue")
+    if fatigue is not None:
+        score = "" if fatigue["score"] is None else f" {fatigue['score']:g}"
+        title += f"\n疲劳 fatigue: {fatigue['tier']['zh']} {fatigue['tier']['code']}{score}; {fatigue['why']['zh']}"
+        title += "".join(f"\n  {reason['zh']}" for reason in fatigue["reasons"])
+        title += f"\n{fatigue['forecast']['zh']}" if fatigue["forecast"] else ""
+    if found.get("driver") is not None:
+        left = min((limit["remaining_s"] for limit in found["driver"]["limits"]), default=0)
+        title += f"\n插卡驾驶员 driver {found['driver']['driver_id']}: {left // 60} min"
+    return table(columns, rows, title=title)

@@ -53,7 +53,7 @@ class Fleet:
     folder
         Where its copy may lie.
     n
-        How many vehicles.
+        How many vehicles; the same come again where the province has fewer.
     bundles
         Models that go live.
     """
@@ -71,7 +71,8 @@ class Fleet:
         snapshot = read_snapshot(self.settings.feature_dir)
         self.start_s = int(snapshot.as_of_time.timestamp()) // DAY_S * DAY_S + DAY_S - 8 * 3600
         """Local midnight after the snapshot."""
-        self.vehicles = known_vehicles(self.settings, n)
+        known = known_vehicles(self.settings)
+        self.vehicles = [known[place % len(known)] for place in range(n)]
         rows = [(vehicle, f"{place:016x}", operator, "8") for place, (vehicle, operator) in enumerate(self.vehicles, 1)]
         self.service: LiveService = open_service(self.settings, replay=True, roster=roster_of(rows, None))
         self.fatigue: LiveFatigue = open_fatigue(self.service, self.settings)
@@ -110,7 +111,7 @@ class Fleet:
             self.service.engine.push.close()
 
 
-def known_vehicles(settings: Settings, n: int) -> list[tuple[str, str]]:
+def known_vehicles(settings: Settings) -> list[tuple[str, str]]:
     """Return vehicles that the store knows for this product, each with its enterprise."""
     import pyarrow.parquet as pq
 
@@ -120,5 +121,5 @@ def known_vehicles(settings: Settings, n: int) -> list[tuple[str, str]]:
     found = store.read_many(DRIVER_FATIGUE.id, ids)
     store.close()
     known = [(one.entity_id, one.related["enterprise"]) for one in found if not isinstance(one, RoadRiskError)]
-    assert len(known) >= n
-    return known[:n]
+    assert len(known) > 1
+    return known

@@ -26,13 +26,17 @@ from registry.treeshap.exact import ENGINE
 N_ROWS: Final = 800
 
 
-def rate_bundle(product: str, names: Sequence[str], *, upper: Sequence[float], weights: Sequence[float]) -> ScoreBundle:
+def rate_bundle(
+    product: str, names: Sequence[str], *, upper: Sequence[float], weights: Sequence[float], rounds: int = 40
+) -> ScoreBundle:
     """Return an unsigned bundle of a rate whose risk rises with numeric features, uniform from 0 to `upper`.
 
     Parameters
     ----------
     weights
         Log-rate that each feature adds over its whole range.
+    rounds
+        Number of trees.
     """
     declared = PRODUCTS[product]
     rng = np.random.default_rng(5)
@@ -43,7 +47,7 @@ def rate_bundle(product: str, names: Sequence[str], *, upper: Sequence[float], w
         "objective": "poisson", "num_leaves": 7, "min_data_in_leaf": 10, "seed": 5, "deterministic": True,
         "force_row_wise": True, "num_threads": 1, "verbose": -1,
     }
-    booster = lightgbm.train(parameters, lightgbm.Dataset(matrix, target, params={"verbose": -1}), num_boost_round=40)
+    booster = lightgbm.train(parameters, lightgbm.Dataset(matrix, target, params={"verbose": -1}), num_boost_round=rounds)
     raw = booster.predict(matrix, raw_score=True, num_threads=1)
     scale = ScoreScale(reference_margin=float(raw.mean()), cut_points=(0.0, 0.0, 0.0))
     points = np.array([value + scale.clamp(value) for value in map(scale.points, raw.tolist())])
@@ -52,7 +56,7 @@ def rate_bundle(product: str, names: Sequence[str], *, upper: Sequence[float], w
         exposure_unit=declared.exposure_unit, horizon_d=declared.horizon_d,
         features=tuple(ManifestFeature.of(FEATURES[name]) for name in names),
         components=(Component(
-            name="rate", objective="poisson", horizon_d=None, n_trees=40, slope=1.0, intercept=0.0, weight=1.0,
+            name="rate", objective="poisson", horizon_d=None, n_trees=rounds, slope=1.0, intercept=0.0, weight=1.0,
         ),),
         cut_points=tuple(np.quantile(points, [0.5, 0.8, 0.95]).tolist()),
         reference=Reference(

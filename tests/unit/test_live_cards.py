@@ -1,8 +1,9 @@
-"""Cards in terminals: whose time is whose, the duty of a driver over several vehicles, and a swap that ends a score."""
+"""Cards in terminals: whose time is whose, the duty of a driver over several vehicles, a swap that ends a score, and no health."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,8 +16,11 @@ from features.live.fatigue import FatigueRows, Why
 from features.live.fold import LiveFold
 from features.live.roster import roster_of
 from features.live.service import open_service
+from features.products import PRODUCT_FEATURES
 from features.pseudonyms import pseudonym
 from registry.duty_rules import DUTY_RULES
+from registry.errors import TrainingError
+from registry.prohibited import refuse_prohibited
 from registry.settings import Settings
 from registry.signing import init_keys, pseudonym_keys
 from tests.lib.client import AppClient
@@ -166,3 +170,10 @@ def test_card_events_come_in_by_the_door_and_the_drivers_duty_goes_out(service):
     # The number on the card is kept nowhere.
     assert "360102000123" not in (service.engine.corrections.folder / CARDS_FILE).read_text()
     assert len(DUTY_RULES) >= len(driver["limits"])
+
+
+@pytest.mark.parametrize("name", ["driver_health_state", "health_certificate_valid", "duty_health"])
+def test_no_input_about_health_gets_into_a_model_of_fatigue(name):
+    feature = replace(PRODUCT_FEATURES["driver_fatigue"].features[0], name=name)
+    with pytest.raises(TrainingError, match="health"):
+        refuse_prohibited("driver_fatigue", [feature])
