@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     kafka_message_key
         Whether each message must carry the providers' key in its header X-API-Key; otherwise whoever the broker lets write to a
         topic is a provider.
+    live_url, live_key
+        Address of the live service, which the console shows, and the key that it asks readers of the whole fleet for: the one of
+        `push_key` where empty.
     clock
         Instant at which the age of a source is counted: the feature snapshot's cut-off, or the wall clock's now. auto is
         snapshot for a simulated province, which ends in the past, and wall for everything else.
@@ -117,6 +120,8 @@ class Settings(BaseSettings):
     kafka_user: str = ""
     kafka_password: SecretStr = SecretStr("")
     kafka_message_key: bool = False
+    live_url: str = "http://127.0.0.1:8362"
+    live_key: SecretStr = SecretStr("")
     clock: Literal["auto", "snapshot", "wall"] = "auto"
     optuna_storage: str = ""
     ledger_url: str = ""
@@ -136,6 +141,11 @@ class Settings(BaseSettings):
     monitor_limits: Path | None = None
     cjk_font: Path | None = None
     webhook_hosts: tuple[str, ...] = ()
+
+    @property
+    def live_reader_key(self) -> str:
+        """Key with which the whole live fleet is read."""
+        return self.live_key.get_secret_value() or self.push_key.get_secret_value()
 
     @property
     def outbox_dir(self) -> Path:

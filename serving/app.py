@@ -92,7 +92,7 @@ def create_app(
     app.add_middleware(BodyLimits, max_body_bytes=max_body_bytes)
     app.add_middleware(KeyCheck, gate=gate)
     if console_of is not None:
-        app.add_middleware(Fork, console=create_console(open_console(console_of, desk, door, past, reports)))
+        app.add_middleware(Fork, console=create_console(open_console(console_of, desk, door, past, reports, alerts)))
     app.add_middleware(Crowd)
     app.add_middleware(Envelope, metrics=metrics, tracer=tracer)
     return app

@@ -18,9 +18,24 @@ DEFAULT_URL = "http://127.0.0.1:8362"
 URL_OPTION = click.option("--url", default=DEFAULT_URL, show_default=True, help="Address of the live service.")
 
 
-@click.group()
-def live() -> None:
-    """Live driving: positions in, duty and fatigue out within seconds."""
+@click.group(invoke_without_command=True)
+@click.option(
+    "--speed", type=click.FloatRange(0), help="Without a command: replay the newest simulated day, so many seconds a second.",
+)
+@click.option("--from", "from_time", help="Without a command: local time from which it is paced, as 06:30.")
+@click.option("--vehicles", type=click.IntRange(1), help="Without a command: how many vehicles of the province.")
+@click.pass_context
+def live(ctx: click.Context, speed: float | None, from_time: str | None, vehicles: int | None) -> None:
+    """Live driving: positions in, duty and fatigue out within seconds. `roadrisk live --speed 60` replays a simulated day."""
+    given = {"speed": speed, "from_time": from_time, "vehicles": vehicles}
+    wanted = {name: value for name, value in given.items() if value is not None}
+    if ctx.invoked_subcommand is not None:
+        if wanted:
+            raise click.UsageError("options of a replay come without a command, or behind `replay`")
+    elif wanted:
+        ctx.invoke(replay, **wanted)
+    else:
+        click.echo(ctx.get_help())
 
 
 @live.command()
@@ -46,6 +61,7 @@ def serve(
     from features.live.engine import EngineTimes
     from features.live.kafka_door import client_settings
     from features.live.service import open_service
+    from features.supervision.fleet_door import fleet_routes
     from features.supervision.live_watch import watch_live
     from registry.settings import Settings
 
@@ -59,7 +75,8 @@ def serve(
     if kafka:
         client_settings(settings)  # what is missing is said before anything is opened
     further = () if service.fatigue is None else service.fatigue.routes()
-    app = service.app(further, jt809=(host, jt809_port) if jt809_port else None, kafka=kafka)
+    readers = fleet_routes(service, settings.live_reader_key)
+    app = service.app([*readers, *further], jt809=(host, jt809_port) if jt809_port else None, kafka=kafka)
     also = f" and for JT/T 809 on port {jt809_port}" if jt809_port else ""
     also += f", reading {', '.join(settings.kafka_topics)} from Kafka" if kafka else ""
     click.echo(f"listening on http://{host}:{port}{also}", err=True)
@@ -72,20 +89,23 @@ def serve(
 
 
 @live.command()
-@click.option("--day", required=True, type=click.DateTime(["%Y-%m-%d"]), help="First local day.")
+@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="First local day; by default the newest of the province.")
 @click.option("--days", type=click.IntRange(1, 14), default=1, show_default=True, help="How many days of one month.")
 @click.option(
     "--speed", type=click.FloatRange(0), default=60.0, show_default=True, help="Simulated seconds a second; 0: as fast as taken.",
 )
+@click.option("--from", "from_time", default="00:00", show_default=True, help="Local time from which it is paced.")
 @click.option("--vehicles", type=click.IntRange(1), default=200, show_default=True, help="How many vehicles of the province.")
 @URL_OPTION
 @JSON_OPTION
-def replay(day: datetime, days: int, speed: float, vehicles: int, url: str, as_json: bool) -> None:
+def replay(
+    day: datetime | None, days: int, speed: float, from_time: str, vehicles: int, url: str, as_json: bool
+) -> None:
     """Send days of the simulated province (simulated data) to a service that runs with --replay."""
     from dataclasses import asdict
 
-    from features.live.replay import replay as send
-    from features.simulation.day import day_of_messages
+    from features.live.replay import instant_of, replay_from
+    from features.simulation.day import day_of_messages, newest_day
     from features.simulation.marker import province_of
     from registry.errors import NotFound
     from registry.output import emit, progress, record
@@ -95,11 +115,13 @@ def replay(day: datetime, days: int, speed: float, vehicles: int, url: str, as_j
     known = province_of(settings.home)
     if known is None:
         raise NotFound("no simulated province", where=str(settings.home), remedy="Run `roadrisk simulate` first.")
+    first = newest_day(known["preset"], known["seed"], days=days) if day is None else day.date()
+    begin = instant_of(first, from_time)
     with progress("replay") as report:
         report("expand the plan into messages", 0.0)
-        messages = day_of_messages(known["preset"], known["seed"], day.date(), vehicles, days=days)
-        done = send(messages, url, settings.push_key.get_secret_value(), speed=speed, progress=report)
-    emit({"simulated": True, "day": str(day.date()), **asdict(done)}, as_json, record)
+        messages = day_of_messages(known["preset"], known["seed"], first, vehicles, days=days)
+        done = replay_from(messages, begin, url, settings.push_key.get_secret_value(), speed=speed, progress=report)
+    emit({"simulated": True, "day": str(first), **asdict(done)}, as_json, record)
 
 
 @live.command()

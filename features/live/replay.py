@@ -8,7 +8,9 @@ from __future__ import annotations
 import gzip
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+from datetime import time as dt_time
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +18,8 @@ import pyarrow as pa
 
 from features.door.source import KEY_HEADER
 from features.live.http_door import LINES, MAX_ROWS
-from registry.errors import ServiceUnavailable
+from registry.errors import InvalidRequest, ServiceUnavailable
+from registry.local_time import SHANGHAI
 from registry.output import ProgressCallback
 
 STEP_S: Final = 30.0
@@ -107,6 +110,35 @@ def replay(
                 progress("replay", told.sent / len(messages))
     told.seconds = time.monotonic() - began
     return told
+
+
+def replay_from(
+    messages: pa.Table, begin: datetime, url: str, key: str, *, speed: float, progress: ProgressCallback | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Replayed:
+    """Send messages as `replay` does, paced from an instant on: what was received before goes as fast as the service takes it."""
+    received = messages["recv_time"].cast(pa.int64()).to_numpy()
+    at = int(np.searchsorted(received, int(begin.timestamp() * 1e6)))
+    told = Replayed()
+    for part, pace in ((messages.slice(0, at), 0.0), (messages.slice(at), speed)):
+        if len(part):
+            more = replay(part, url, key, speed=pace, progress=progress, sleep=sleep)
+            told = Replayed(*(getattr(told, one.name) + getattr(more, one.name) for one in fields(Replayed)))
+    return told
+
+
+def instant_of(day: date, clock: str) -> datetime:
+    """Return the instant of a local time (HH:MM) of a local day.
+
+    Raises
+    ------
+    InvalidRequest
+        If it is none.
+    """
+    try:
+        return datetime.combine(day, dt_time.fromisoformat(clock), SHANGHAI)
+    except ValueError:
+        raise InvalidRequest("this is no time of a day", where=clock[:16], remedy="Write it as 06:30.") from None
 
 
 def _sent(client: Any, body: bytes, told: Replayed, sleep: Callable[[float], None]) -> dict[str, Any]:

@@ -276,6 +276,7 @@ def _document(duty: DutyNow) -> dict[str, Any]:
         "rest": None if rest is None else {
             "code": rest.place.code, "name": rest.place.name, "distance_km": round(rest.distance_km, 1),
             "along_road": rest.along_road, "road": rest.place.road_code, "stake_km": rest.place.stake_km,
+            "lon_deg": rest.place.lon_deg, "lat_deg": rest.place.lat_deg,
         },
         "kss": duty.kss, "safte_effectiveness": duty.safte_effectiveness,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -42,3 +42,10 @@ def day_of_messages(preset: str, seed: int, day: date, n_vehicles: int, *, days:
     identities, fleet = make_identities(world), fleet_of(world)
     found = messages_of_many(world, identities, vehicles, first, min(first + days, world.end), fleet=fleet)
     return found.take(pc.sort_indices(found, [("recv_time", "ascending"), ("plate_no", "ascending")]))
+
+
+def newest_day(preset: str, seed: int, *, days: int = 1) -> date:
+    """Return the first of the last `days` local days of a province."""
+    world = build_world(preset_named(preset), seed, Assumptions())
+    end: date = world.end.astype("datetime64[D]").item()
+    return end - timedelta(days=days)

@@ -50,11 +50,23 @@ def read_signals(
     slots
         Vehicles; all by default.
     """
-    now = fold.now(at_s, slots)
     caps = fold.state.cap / 10.0 if slots is None else fold.state.cap[slots] / 10.0
+    return signals_of(fold.now(at_s, slots), fold.limits(at_s, DUTY_RULES, slots), caps, at_s, further=further)
+
+
+def signals_of(
+    now: Any, limits: Any, caps: FloatArray, at_s: int, *, further: Mapping[str, FloatArray] | None = None
+) -> dict[str, FloatArray]:
+    """Return the signals of vehicles whose state (`LiveFold.now`) and limits (`LiveFold.limits`) have been read.
+
+    Parameters
+    ----------
+    caps
+        Speed cap of each vehicle in km/h.
+    """
     fresh = (now["known"] == 1) & (at_s - now["last_s"] <= FRESH_S)
     found = {
-        **_speeding(now, caps, fresh, at_s), **_duty(fold, now, fresh, at_s, slots), **_terminal(now, fresh, at_s),
+        **_speeding(now, caps, fresh, at_s), **_duty(limits, now, fresh, at_s), **_terminal(now, fresh, at_s),
         "driving_kss": np.where(fresh, np.where(now["state"] == DRIVE, np.nan_to_num(now["kss"][:, 0], nan=1.0), 1.0), np.nan),
         "off_route_bit": np.where(fresh, (now["alarm_bits"] & OFF_ROUTE_BIT) != 0, np.nan),
     }
@@ -78,10 +90,7 @@ def _speeding(now: Any, caps: FloatArray, fresh: npt.NDArray[np.bool_], at_s: in
     return found
 
 
-def _duty(
-    fold: LiveFold, now: Any, fresh: npt.NDArray[np.bool_], at_s: int, slots: IntArray | None
-) -> dict[str, FloatArray]:
-    limits = fold.limits(at_s, DUTY_RULES, slots)
+def _duty(limits: Any, now: Any, fresh: npt.NDArray[np.bool_], at_s: int) -> dict[str, FloatArray]:
     drives = now["state"] == DRIVE
     found: dict[str, FloatArray] = {}
     for place, rule in enumerate(DUTY_RULES):

@@ -17,6 +17,7 @@ from serving.console.governance_exports import export_router
 from serving.console.governance_records import record_router
 from serving.console.governance_routes import governance_router
 from serving.console.guard import Guard
+from serving.console.live_routes import live_router
 from serving.console.model_routes import model_router
 from serving.console.monitoring_routes import monitoring_router
 from serving.console.overview_routes import overview_router
@@ -40,7 +41,7 @@ def create_console(console: Console) -> ASGIApp:
         app.include_router(router)
     for router_of in (
         entry_router, what_if_router, model_router, overview_router, governance_router, record_router, correction_router,
-        export_router, monitoring_router,
+        export_router, monitoring_router, live_router,
     ):
         app.include_router(router_of(console))
     app.add_exception_handler(RoadRiskError, _ours)

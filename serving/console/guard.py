@@ -28,6 +28,7 @@ SESSION_COOKIE: Final = "roadrisk_session"
 FORM_COOKIE: Final = "roadrisk_form"
 LANGUAGE_COOKIE: Final = "roadrisk_language"
 _YEAR_S: Final = 365 * 24 * 3600
+STREAM: Final = f"{ROOT}/live/stream"
 _LOGIN: Final = f"{ROOT}/login"
 _OPEN: Final = frozenset((_LOGIN, f"{ROOT}/disclosure"))
 """What is shown to whoever comes: the way in, and what the plan (section 7 (1) 3) discloses to the public."""
@@ -73,12 +74,13 @@ class Guard:
             language=_language(scope, cookies), session=session, caller=caller, form_token=self._sessions.form_token(bound_to),
             renewed=self._sessions.seen(session, now) if session else None,
         )
+        silent = scope["path"].startswith(f"{ROOT}/static/") or in_background(scope)
         scope["state"][VISIT] = visit
         if caller is not None:
             scope["state"][CALLER] = caller
 
         async def wrapped(message: Message) -> None:
-            if message["type"] == "http.response.start" and not scope["path"].startswith(f"{ROOT}/static/"):
+            if message["type"] == "http.response.start" and not silent:
                 had = SESSION_COOKIE in cookies
                 message["headers"] = [*message["headers"], *self._set_cookies(visit, before_login, had=had)]
             await send(message)
@@ -116,6 +118,11 @@ class Guard:
     def _cookie(self, name: str, value: str, *attributes: str) -> str:
         parts = [f"{name}={value}", f"Path={ROOT}", "HttpOnly", "SameSite=Strict", *attributes]
         return "; ".join([*parts, "Secure"] if self._https else parts)
+
+
+def in_background(scope: Scope) -> bool:
+    """Return whether a page asks by itself: that is no sign that somebody is there, so the session's idle time goes on."""
+    return scope["path"] == STREAM or (scope["method"] == "GET" and header(scope, b"x-fragment") == "live")
 
 
 def _cookies(scope: Scope) -> dict[str, str]:

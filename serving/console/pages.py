@@ -36,7 +36,7 @@ HEADERS: Final = {
     "Vary": "Cookie",
 }
 NAVIGATION: Final = (
-    ("search", f"{ROOT}/search"), ("overview", f"{ROOT}/overview"), ("models", f"{ROOT}/models"),
+    ("search", f"{ROOT}/search"), ("live", f"{ROOT}/live"), ("overview", f"{ROOT}/overview"), ("models", f"{ROOT}/models"),
     ("monitoring", f"{ROOT}/monitoring"),
     ("fairness", f"{ROOT}/fairness"), ("governance", f"{ROOT}/governance"),
 )
@@ -76,8 +76,11 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
 
 def _links(caller: Caller | None) -> list[tuple[str, str]]:
     """Return the links that lead somewhere for whoever is logged in."""
-    exact = caller is not None and "exact" in ROLES[caller.role].details
-    return [(name, address) for name, address in NAVIGATION if exact or name not in _FOR_EXACT]
+    if caller is None:
+        return []
+    rules = ROLES[caller.role]
+    hidden = {*(() if "exact" in rules.details else _FOR_EXACT), *(() if "alerts" in rules.actions else ("live",))}
+    return [(name, address) for name, address in NAVIGATION if name not in hidden]
 
 
 def problem_page(request: Request, problem: Problem) -> HTMLResponse:

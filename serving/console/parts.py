@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from registry.settings import Settings
     from serving.authorised import Door
     from serving.desk import ScoringDesk
+    from serving.live_relay import LiveRelay
     from serving.past import PastScores
     from serving.report import Reports
+    from serving.supervision.desk import AlertDesk
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +50,10 @@ class Console:
         Names of enterprises.
     reports
         Signs reports of decisions.
+    relay
+        What the live service says.
+    alerts
+        Alerts of supervision; None where there is no ledger of them.
     driver_id
         Returns the pseudonym of a driver's qualification number.
     """
@@ -60,6 +66,8 @@ class Console:
     names: Names
     reports: Reports
     driver_id: Callable[[str], str]
+    relay: LiveRelay
+    alerts: AlertDesk | None = None
     limit: LoginLimit = field(default_factory=LoginLimit)
 
     def now(self) -> datetime:
@@ -92,7 +100,9 @@ class Console:
         return True
 
 
-def open_console(settings: Settings, desk: ScoringDesk, door: Door, past: PastScores, reports: Reports) -> Console:
+def open_console(
+    settings: Settings, desk: ScoringDesk, door: Door, past: PastScores, reports: Reports, alerts: AlertDesk | None = None
+) -> Console:
     """Return the console of a worker.
 
     Raises
@@ -101,6 +111,7 @@ def open_console(settings: Settings, desk: ScoringDesk, door: Door, past: PastSc
         If a key does not exist.
     """
     from features.pseudonyms import pseudonym
+    from serving.live_relay import open_relay
 
     sessions = Sessions(
         read_secret(settings.keys_dir, API_PEPPER), idle_s=60 * settings.console_idle_min,
@@ -110,5 +121,5 @@ def open_console(settings: Settings, desk: ScoringDesk, door: Door, past: PastSc
     return Console(
         desk=desk, door=ConsoleDoor(door.gate), past=past, sessions=sessions, settings=settings,
         names=Names(settings.directory_dir), reports=reports,
-        driver_id=partial(pseudonym, keys, "person"),
+        driver_id=partial(pseudonym, keys, "person"), relay=open_relay(settings), alerts=alerts,
     )

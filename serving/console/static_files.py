@@ -14,7 +14,9 @@ from registry.errors import NotFound
 TYPES: Final = {
     "console.css": "text/css; charset=utf-8", "governance.css": "text/css; charset=utf-8",
     "monitoring.css": "text/css; charset=utf-8", "portrait.css": "text/css; charset=utf-8", "mark.svg": "image/svg+xml",
-    "what_if.js": "text/javascript; charset=utf-8",
+    "what_if.js": "text/javascript; charset=utf-8", "live.css": "text/css; charset=utf-8",
+    "live_fleet.js": "text/javascript; charset=utf-8", "live_map.js": "text/javascript; charset=utf-8",
+    "live.js": "text/javascript; charset=utf-8",
 }
 _FOLDER: Final = Path(__file__).with_name("static")
 

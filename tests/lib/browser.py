@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -78,8 +78,13 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def served_province(tiny: Settings, folder: Path) -> Iterator[Site]:
-    """Serve a copy of the tiny province with a live model, a regulator, an engineer and a few decisions."""
+def served_province(
+    tiny: Settings, folder: Path, *, products: Sequence[str] = (PRODUCT,), **environment: str
+) -> Iterator[Site]:
+    """Serve a copy of the tiny province with a live model, a regulator, an engineer and a few decisions.
+
+    The regulator has a scenario for each of the products; `environment` is added to that of the service.
+    """
     shutil.copytree(tiny.home, folder / "home", copy_function=shutil.copy)
     shutil.copytree(tiny.keys_dir, folder / "keys")
     settings = tiny.model_copy(update={"home": folder / "home", "keys_dir": folder / "keys"})
@@ -98,9 +103,9 @@ def served_province(tiny: Settings, folder: Path) -> Iterator[Site]:
         subject="", resource="enforcement_case", row_id="AJ202603000002", field="fine_cny", old="500", claimed="200", evidence="17",
     )
     correction = open_request(settings, wrong, received_at=now, at=now).id
-    keys = {role: _consumer(settings, f"{role}-a", role, now) for role in ("regulator", "engineer")}
-    port = free_port()
-    with running(command_line("serve", "--port", str(port)), environment_of(settings), port, folder / "serve.log", ROOT) as url:
+    keys = {role: _consumer(settings, f"{role}-a", role, now, products) for role in ("regulator", "engineer")}
+    port, variables = free_port(), {**environment_of(settings), **environment}
+    with running(command_line("serve", "--port", str(port)), variables, port, folder / "serve.log", ROOT) as url:
         headers = {"Authorization": f"Bearer {local_token(settings)}"}
         with httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=30) as client:
             answers = [client.post(f"/v1/{PRODUCT}/scores", json={"entity": {"uscc": code}}) for code in codes]
@@ -112,13 +117,14 @@ def _monitor(settings: Settings) -> None:
     write_report(settings, PRODUCT, report(settings, Panel.open(settings), PRODUCT, min_cell=10))
 
 
-def _consumer(settings: Settings, name: str, role: Any, now: datetime) -> str:
+def _consumer(settings: Settings, name: str, role: Any, now: datetime, products: Sequence[str]) -> str:
     zh = "省交通运输厅" if role == "regulator" else "算法组"
     Writer(settings, "李工", now).add_consumer(name, role=role, zh=zh, en=name, subject=None)
-    activate(settings, Request(
-        consumer=name, product=PRODUCT, purpose_zh="行业监管", purpose_en="supervision", resources=None, detail="exact",
-        term=Term(date(2026, 7, 4), date(2029, 7, 3)), basis="规范第20条", charge="public",
-    ), at=now)
+    for product in products if role == "regulator" else (PRODUCT,):
+        activate(settings, Request(
+            consumer=name, product=product, purpose_zh="行业监管", purpose_en="supervision", resources=None, detail="exact",
+            term=Term(date(2026, 7, 4), date(2029, 7, 3)), basis="规范第20条", charge="public",
+        ), at=now)
     return token_of(settings, name, at=now)
 
 

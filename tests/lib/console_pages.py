@@ -16,7 +16,7 @@ from registry.promotion import live
 from registry.settings import Settings
 
 PAGES = (
-    "search", "overview", "models", "monitoring", "fairness", "governance", "governance/catalogue", "governance/scenarios",
+    "search", "live", "overview", "models", "monitoring", "fairness", "governance", "governance/catalogue", "governance/scenarios",
     "governance/corrections", "governance/usage", "governance/ledgers", "disclosure",
 )
 DEEP = ("", "/what-if")

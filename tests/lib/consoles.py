@@ -21,6 +21,7 @@ from registry.access.terms import Term
 from registry.settings import Settings
 from serving.app import create_app
 from serving.desk import ScoringDesk
+from serving.supervision.desk import open_alerts
 from tests.lib.access import activate, token_of
 from tests.lib.desks import NOW, tiny_access, tiny_desk
 
@@ -105,7 +106,8 @@ def tiny_console(folder: Path, **settings: Any) -> Installed:
     installed = Settings(home=folder / "access", keys_dir=folder / "access-keys", **settings)
     key = local_token(installed)
     assert key is not None
-    return Installed(create_app(desk, gate, console_of=installed), desk, installed, clock, key)
+    app = create_app(desk, gate, console_of=installed, alerts=open_alerts(installed, clock))
+    return Installed(app, desk, installed, clock, key)
 
 
 def name_enterprise(settings: Settings, entity_id: str, name: str) -> None:

@@ -25,6 +25,7 @@ from features.live.positions import POSITION, Records
 from features.live.replay import lines_of
 from features.live.roster import Roster
 from features.live.service import LiveService, open_service
+from features.supervision.fleet_door import fleet_routes
 from registry.settings import Settings
 from registry.signing import init_keys
 
@@ -113,7 +114,7 @@ def main(folder: Path, n_vehicles: int, port: int) -> None:
         return JSONResponse({"cpu_s": used.ru_utime + used.ru_stime, "rss_gb": psutil.Process().memory_info().rss / 1e9})
 
     server = uvicorn.Server(uvicorn.Config(
-        service.app([Route("/cost", cost)]), port=port, log_level="critical", access_log=False,
+        service.app([Route("/cost", cost), *fleet_routes(service, KEY)]), port=port, log_level="critical", access_log=False,
     ))
     started = server.startup
 
