@@ -38,6 +38,8 @@ class Settings(BaseSettings):
         Key that senders of pushed rows must carry; without one nothing is received.
     jt809_user, jt809_password
         What a lower platform logs in with on the JT/T 809 link; without a password there is no link. At most 8 characters count.
+    jt809_cipher
+        What encrypted bodies of that link are decrypted with, as M1,IA1,IC1; without it they are refused.
     kafka_brokers, kafka_topics, kafka_group
         Where the Kafka door reads positions: HOST:PORT,..., a JSON list of topics, and the name under which it keeps its offsets.
     kafka_security
@@ -109,6 +111,7 @@ class Settings(BaseSettings):
     push_key: SecretStr = SecretStr("")
     jt809_user: int = Field(default=0, ge=0, le=2**32 - 1)
     jt809_password: SecretStr = SecretStr("")
+    jt809_cipher: SecretStr = SecretStr("")
     kafka_brokers: str = ""
     kafka_topics: tuple[str, ...] = ()
     kafka_group: str = "roadrisk-live"

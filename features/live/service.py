@@ -22,6 +22,7 @@ from features.live.fold import LiveFold
 from features.live.http_door import iso, newest_receipt_us, records_from, routes
 from features.live.intake import Intake
 from features.live.journal import JournalLimits, PositionJournal
+from features.live.jt809.cipher import Cipher
 from features.live.jt809.server import PlatformLink
 from features.live.kafka_door import KafkaDoor
 from features.live.online_push import OnlinePush
@@ -248,7 +249,8 @@ def open_service(
     corrections = Corrections(folder, known.vehicle_id)
     engine = LiveEngine(intake, fold, road_map(), push, corrections, clock, times or EngineTimes())
     places = RestPlaces(road_map(), read_rest_places(warehouse))
-    link = PlatformLink(intake, known, clock, settings.jt809_user, settings.jt809_password.get_secret_value())
+    cipher = Cipher.from_text(settings.jt809_cipher.get_secret_value())
+    link = PlatformLink(intake, known, clock, settings.jt809_user, settings.jt809_password.get_secret_value(), cipher)
 
     def records(table: pa.Table) -> Records:
         if replay and len(table):

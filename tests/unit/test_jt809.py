@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from features.live.intake import Intake
 from features.live.journal import PositionJournal
+from features.live.jt809.cipher import Cipher
 from features.live.jt809.frames import Frame, FrameFault, FrameReader, crc16, encode, escaped, unescaped
 from features.live.jt809.messages import (
     GNSS,
@@ -34,6 +35,7 @@ from features.live.jt809.server import PlatformLink
 from features.live.positions import Refusal, impossible
 from features.live.roster import roster_of
 from features.pseudonyms import pseudonym
+from registry.errors import ConfigurationError
 
 KEY = b"k" * 32
 HEADER = "{length:08x} 00000085 {kind} 0134dbc0 010000 00 00000000"
@@ -249,3 +251,49 @@ def test_noise_before_the_login_ends_the_link(tmp_path: Path) -> None:
     link = a_link(tmp_path)
     assert talk(link, b"GET / HTTP/1.1\r\n\r\n", LOGIN) == []
     assert link.counts["fault_no_flag"] >= 1
+
+
+CIPHER = Cipher(10_000_000, 20_000_000, 30_000_000)
+
+
+def test_an_encrypted_body_is_that_of_the_recurrence_and_begins_anew_in_each_frame() -> None:
+    key, told = 256, []
+    for _ in range(3):
+        key = (20_000_000 * (key % 10_000_000) + 30_000_000) % 2**32
+        told.append(key // 2**20 % 256)
+    assert told[0] == 855_032_704 >> 20 & 0xFF == 0x2F
+    hidden = bytes(one ^ other for one, other in zip(b"abc", told, strict=True))
+    assert CIPHER.applied(b"abc", 256) == hidden
+    frame = Frame(UP_EXG_MSG, 7, 9, b"abc")
+    wire = encode(frame, cipher=CIPHER, key=256)
+    assert hidden in (unescaped(wire[1:-1]) or b"")
+    assert FrameReader(cipher=CIPHER).feed(wire + wire) == [frame, frame]
+    assert FrameReader().feed(wire) == [FrameFault.ENCRYPTED]
+    assert FrameReader(cipher=Cipher(1, 2, 3)).feed(wire) != [frame]
+
+
+@given(st.binary(max_size=200), st.integers(0, 2**32 - 1), st.tuples(*[st.integers(0, 2**32 - 1)] * 3))
+def test_what_was_encrypted_is_decrypted_with_any_numbers(body: bytes, key: int, numbers: tuple[int, int, int]) -> None:
+    cipher = Cipher(*numbers)
+    frame = Frame(UP_EXG_MSG, 1, 2, body)
+    assert cipher.applied(cipher.applied(body, key), key) == body
+    assert FrameReader(cipher=cipher).feed(encode(frame, cipher=cipher, key=key)) == [frame]
+
+
+def test_the_numbers_of_a_cipher_are_read_and_not_shown() -> None:
+    assert Cipher.from_text("10000000, 20000000,30000000") == CIPHER
+    assert Cipher.from_text("") is None
+    assert "20000000" not in repr(CIPHER)
+    for wrong in ("1,2", "a,b,c", "1,2,4294967296", "1,2,-3"):
+        with pytest.raises(ConfigurationError, match="no three numbers") as met:
+            Cipher.from_text(wrong)
+        assert wrong not in str(met.value)
+
+
+def test_an_encrypted_login_is_understood_where_a_cipher_is_agreed(tmp_path: Path) -> None:
+    opened = a_link(tmp_path)
+    opened.cipher = CIPHER
+    frame = next(one for one in FrameReader().feed(LOGIN) if isinstance(one, Frame))
+    told = talk(opened, encode(frame, cipher=CIPHER, key=77))
+    assert opened.counts["logins"] == 1
+    assert told

@@ -6,7 +6,8 @@
 ```
 
 Numbers are big-endian. MSG_LENGTH counts everything from flag to flag before the escape. The CRC is CRC-16/CCITT (polynomial
-0x1021, start 0xffff) of header and body. Escape: 5b as 5a 01, 5a as 5a 02, 5d as 5e 01, 5e as 5e 02.
+0x1021, start 0xffff) of header and body as they are sent, so an encrypted body is tested before it is decrypted. Escape: 5b as
+5a 01, 5a as 5a 02, 5d as 5e 01, 5e as 5e 02.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import struct
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
+
+from features.live.jt809.cipher import Cipher
 
 BEGIN, END = b"\x5b", b"\x5d"
 MAX_FRAME: Final = 64 * 1024
@@ -80,10 +83,13 @@ def unescaped(content: bytes) -> bytes | None:
         return None
 
 
-def encode(frame: Frame, *, version: bytes = b"\x01\x00\x00") -> bytes:
-    """Return the bytes of a frame of the version of 2011."""
+def encode(
+    frame: Frame, *, version: bytes = b"\x01\x00\x00", cipher: Cipher | None = None, key: int = 0,
+) -> bytes:
+    """Return the bytes of a frame of the version of 2011, with its body encrypted where there is a cipher."""
     length = 1 + _HEADER.size + len(frame.body) + _CRC.size + 1
-    content = _HEADER.pack(length, frame.serial, frame.message_id, frame.centre, version, 0, 0) + frame.body
+    body = frame.body if cipher is None else cipher.applied(frame.body, key)
+    content = _HEADER.pack(length, frame.serial, frame.message_id, frame.centre, version, cipher is not None, key) + body
     return BEGIN + escaped(content + _CRC.pack(crc16(content))) + END
 
 
@@ -94,10 +100,12 @@ class FrameReader:
     ----------
     with_time
         Whether headers hold the time, as in the version of 2019.
+    cipher
+        Decrypts bodies; without one they are refused.
     """
 
-    def __init__(self, *, with_time: bool = False) -> None:
-        self._kept = b""
+    def __init__(self, *, with_time: bool = False, cipher: Cipher | None = None) -> None:
+        self._kept, self._cipher = b"", cipher
         self._head = _HEADER.size + (_TIME_BYTES if with_time else 0)
 
     def feed(self, received: bytes) -> list[Frame | FrameFault]:
@@ -127,11 +135,14 @@ class FrameReader:
             return FrameFault.ESCAPE
         if len(content) < self._head + _CRC.size:
             return FrameFault.SHORT
-        length, serial, message_id, centre, _, encrypted, _ = _HEADER.unpack_from(content)
+        length, serial, message_id, centre, _, encrypted, key = _HEADER.unpack_from(content)
         if length != len(content) + 2:
             return FrameFault.LENGTH
         if crc16(content[:-_CRC.size]) != _CRC.unpack_from(content, len(content) - _CRC.size)[0]:
             return FrameFault.CRC
+        body = content[self._head:-_CRC.size]
         if encrypted:
-            return FrameFault.ENCRYPTED
-        return Frame(message_id, serial, centre, content[self._head:-_CRC.size])
+            if self._cipher is None:
+                return FrameFault.ENCRYPTED
+            body = self._cipher.applied(body, key)
+        return Frame(message_id, serial, centre, body)

@@ -18,6 +18,7 @@ from typing import Final
 import numpy as np
 
 from features.live.intake import Intake, Overloaded, Taken
+from features.live.jt809.cipher import Cipher
 from features.live.jt809.frames import Frame, FrameFault, FrameReader, encode
 from features.live.jt809.messages import (
     REAL,
@@ -60,6 +61,8 @@ class PlatformLink:
         Now in epoch microseconds.
     user, password
         What a lower platform logs in with.
+    cipher
+        Decrypts bodies; None where none were agreed on, and encrypted ones are refused.
     counts
         What was met, by kind.
     """
@@ -69,6 +72,7 @@ class PlatformLink:
     clock: Callable[[], int]
     user: int
     password: str
+    cipher: Cipher | None = None
     counts: Counter[str] = field(default_factory=Counter)
 
     async def listen(self, host: str, port: int) -> asyncio.Server:
@@ -109,7 +113,7 @@ class _Session:
     """One link, from its login to its end."""
 
     def __init__(self, link: PlatformLink) -> None:
-        self._link, self._reader = link, FrameReader()
+        self._link, self._reader = link, FrameReader(cipher=link.cipher)
         self._known, self._faults, self._serial = False, 0, 0
         self._waiting: list[Exchange] = []
         self.over = False
