@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from features.live.layout import COUNTS, FIRST_PIECE, LATENESS_S, NEWEST, State, empty_state, step_rules
-from features.live.positions import Records
+from features.live.positions import POSITION, Records
 from features.reduction import EXPRESSWAY_CAP_KMH
 from features.segments import OFFLINE, REDUCTION_RULES, ReductionRules, Stretches
-from registry.duty_rules import DutyKind, DutyRule
+from registry.duty_rules import DUTY_RULES, DutyKind, DutyRule
 
 IntArray = npt.NDArray[np.int64]
 OUT_OF_ORDER: Final = 6
@@ -76,6 +76,16 @@ class LiveFold:
         """Return the fold of vehicles of which nothing is known; `cap_kmh` by vehicle or for all."""
         cap = np.rint(10.0 * np.broadcast_to(np.asarray(cap_kmh, dtype=np.float64), n_vehicles))
         return cls(empty_state(n_vehicles, cap), rules, lateness_s)
+
+    def warm(self) -> None:
+        """Compile what a running service calls, on a fleet of one of which nothing is known; this state stays as it is."""
+        one = LiveFold.empty(1, rules=self.rules, lateness_s=self.lateness_s)
+        nobody = np.zeros(0, np.int64)
+        one.apply(nobody, np.zeros(0, POSITION))
+        one.now(0)
+        one.limits(0, DUTY_RULES)
+        one.duty_rows()
+        one.rows_ahead(nobody, np.zeros((0, 1), np.int64))
 
     @property
     def n_vehicles(self) -> int:

@@ -108,7 +108,11 @@ class LiveService:
         return datetime.fromtimestamp(self.clock() / 1e6, UTC)
 
     def start(self) -> None:
-        """Take up what was, then begin."""
+        """Take up what was, then begin.
+
+        The kernels are compiled before: half a minute of that in the middle of a stream would let every position grow stale.
+        """
+        self.engine.fold.warm()
         self.engine.recover()
         if self.replay and self.engine.fold.n_vehicles:
             self.clock.saw(int(self.engine.fold.state.received_us.max()))

@@ -78,7 +78,10 @@ class LiveWatch:
         self._pending: list[AlertEvent] = []
 
     def start(self) -> None:
-        """Begin to listen to the engine."""
+        """Begin to listen to the engine; what signals need is compiled before."""
+        if self._supervisor is not None:
+            with self._service.engine.lock:
+                self._supervisor.signals(int(self._service.now.timestamp()))
         self._worker.start()
         self._service.engine.subscribe(self._heard)
 
