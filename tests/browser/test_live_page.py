@@ -186,7 +186,7 @@ def test_a_coach_comes_to_its_limit_the_alert_rises_the_rest_clears_it_and_the_l
                 other.goto(f"{site.url}/console/login?lang={language}")
                 login(other, site, site.regulator)
                 other.goto(f"{site.url}/console/live")
-                other.wait_for_function("Number(document.getElementById('map').dataset.vehicles) > 0", timeout=60_000)
+                expect(other.locator("#map")).to_have_attribute("data-vehicles", re.compile("^[1-9]"), timeout=60_000)
                 other.focus("#map")
                 other.keyboard.press("n")
                 other.keyboard.press("Enter")
@@ -296,7 +296,7 @@ def test_twenty_thousand_vehicles_move_smoothly(desk: Page, site: Site, tmp_path
     login(desk, site, site.regulator)
     with crowd(tmp_path):
         desk.goto(f"{site.url}/console/live")
-        desk.wait_for_function(f"Number(document.getElementById('map').dataset.vehicles) === {FLEET}", timeout=120_000)
+        expect(desk.locator("#map")).to_have_attribute("data-vehicles", str(FLEET), timeout=120_000)
         frames = int(desk.locator("#map").get_attribute("data-frames") or 0)
         found: dict[str, Any] = desk.evaluate(MEASURE)
         later = int(desk.locator("#map").get_attribute("data-frames") or 0)
