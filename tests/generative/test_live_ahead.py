@@ -34,7 +34,7 @@ def test_what_is_said_of_later_hours_comes_true_if_driving_goes_on(steps: list[t
         return
     cutoff = int(r["last_s"]) + 60 * np.array(MINUTES)
     instants, values = fold.rows_ahead(np.array([0]), cutoff[None, :])
-    began = bool(r["run_begin_s"])
+    began = bool(r["run_begin_s"]) and not fold.now(int(r["last_s"]))["resting"][0]
     later, after, at = LiveFold.empty(1), records(rows[n:]), 0
     fed(later, found, at_once=500)
     compared = 0
