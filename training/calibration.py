@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from registry.bundle import Objective
@@ -19,6 +20,7 @@ from training.matrix import Mask, Outcome, outcome
 from training.metrics import inverse_link, mean_deviance
 from training.splits import TEST, VALID
 
+FloatArray = npt.NDArray[np.float64]
 SLOPE_BOUNDS: Final = (0.5, 2.0)
 MAX_SLOPE_ERROR: Final = 0.2
 """A slope with a larger standard error is not used: the correction would be mostly noise."""
@@ -64,26 +66,55 @@ def calibrate(fitted: FittedScore) -> tuple[FittedScore, tuple[Affine, ...]]:
 def dispersion(
     fitted: FittedScore, component: FittedComponent, affine: Affine, target: Outcome, rows: Mask, raw: Matrix
 ) -> float | None:
-    """Return the squared coefficient of variation of the true rate between units that are predicted alike.
+    """Return `spread_between` of a component's units.
 
-    With counts N and expectations M of a unit over all its rows, ``N | theta ~ Poisson(theta M)``, ``E theta = 1`` and
-    ``Var theta = d``: then ``Var N = M + d M**2``, and the estimate is ``sum((N - M)**2 - M) / sum(M**2)``, not below 0.
     None for a severity, whose amounts say nothing about a unit's mean, and for a task that names no unit.
+    """
+    unit = fitted.task.unit
+    objective = component.task.objective
+    if unit is None or objective not in ("poisson", "binary"):
+        return None
+    codes, _ = pd.factorize(fitted.data.frame.loc[rows, unit])
+    mean = inverse_link(objective, affine.slope * raw[rows] + affine.intercept)
+    return spread_between(objective, mean, target.label[rows], target.weight[rows], codes)
+
+
+def spread_between(
+    objective: Objective, mean: FloatArray, label: FloatArray, weight: FloatArray, units: npt.NDArray[np.intp]
+) -> float:
+    """Return the squared coefficient of variation of the true rate between units that are predicted alike, not below 0.
+
+    Parameters
+    ----------
+    objective
+        "poisson": `mean` is a rate and `weight` the exposure; "binary": `mean` is the probability that something happens at a
+        hazard ``h = -ln(1 - p)``, which is what differs between units.
+    mean, label, weight
+        Shape (n,).
+    units
+        Unit of each row, 0 to n_units - 1.
+
+    With N and M the observed and the expected number of a unit over all its rows and ``theta`` its factor on rate or hazard,
+    ``E theta = 1`` and ``Var theta = d``: ``Var N = V + d S**2``. V is the variance of N at ``theta = 1``: M for counts, the sum of
+    ``p (1 - p)`` for yes or no, which a count's variance would overstate. S is how N moves with ``theta``: M for counts, the sum
+    of ``(1 - p) h`` for yes or no. The estimate is ``sum((N - M)**2 - V) / sum(S**2)``.
 
     References
     ----------
     Buehlmann and Straub, "Glaubwuerdigkeit fuer Schadensaetze", 1970; Kaas et al., "Modern Actuarial Risk Theory", 2008,
     section 8.4 (the structure parameter by the method of moments).
     """
-    unit = fitted.task.unit
-    if unit is None or component.task.objective not in ("poisson", "binary"):
-        return None
-    codes, _ = pd.factorize(fitted.data.frame.loc[rows, unit])
-    mean = inverse_link(component.task.objective, affine.slope * raw[rows] + affine.intercept)
-    observed = np.bincount(codes, target.weight[rows] * target.label[rows]).astype(np.float64)
-    predicted = np.bincount(codes, target.weight[rows] * mean).astype(np.float64)
-    expected = predicted * (observed.sum() / predicted.sum())
-    return float(max(0.0, ((observed - expected) ** 2 - expected).sum() / (expected**2).sum()))
+    def total(each: FloatArray) -> FloatArray:
+        return np.bincount(units, each).astype(np.float64)
+
+    expected = mean * ((weight @ label) / (weight @ mean))
+    if objective == "binary":
+        share = np.clip(expected, 0.0, 1.0 - np.finfo(np.float64).eps)
+        noise, moved = total(weight**2 * share * (1.0 - share)), total(weight * (share - 1.0) * np.log1p(-share))
+    else:
+        noise = moved = total(weight * expected)
+    gap = total(weight * label) - total(weight * expected)
+    return float(max(0.0, (gap**2 - noise).sum() / (moved**2).sum()))
 
 
 def fit_affine(
