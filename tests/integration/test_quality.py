@@ -19,7 +19,7 @@ from registry.entities import ENTERPRISE
 from registry.products import ENTERPRISE_RISK
 from registry.resources import RESOURCES
 from registry.settings import Settings
-from serving.no_score import no_score_of
+from serving.no_score import missing_sources, no_score_of, unknown_inputs
 from tests.lib.bundles import tiny_bundle, tiny_rows
 from tests.lib.online import republish
 
@@ -124,7 +124,9 @@ def test_the_clock_decides_what_is_stale(home: Settings, clock: str, simulated: 
     assert {age.stale for age in inputs.sources} == {stale}
     assert all((age.age_d > 1000) == stale for age in inputs.freshness.values() if age.age_d is not None)
     manifest = tiny_bundle("enterprise_risk").manifest
-    reasons = no_score_of(manifest, tiny_rows(7, 1)[0], inputs.sources, ENTERPRISE_RISK)
+    values = tiny_rows(7, 1)[0]
+    missing = missing_sources(ENTERPRISE_RISK, inputs.sources)
+    reasons = no_score_of(manifest, values, unknown_inputs(manifest, values), missing, ENTERPRISE_RISK)
     named = {one["id"] for one in reasons["missing"] if one["kind"] == "source"} if reasons else set()
     assert named == (set(ENTERPRISE_RISK.mandatory) if stale else set())
 
