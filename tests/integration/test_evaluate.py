@@ -41,7 +41,7 @@ def run(home: Settings, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any
     monkeypatch.setenv("ROADRISK_HOME", str(home.home))
     monkeypatch.setenv("ROADRISK_KEYS_DIR", str(home.keys_dir))
     # A narrow terminal breaks the words that the tests look for.
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("registry.output.PLAIN_WIDTH", 300)
     return CliRunner().invoke(evaluate, [PRODUCT, *arguments], catch_exceptions=False)
 
 

@@ -21,7 +21,7 @@ from registry.access.terms import Term
 from registry.settings import Settings
 from serving.app import create_app
 from serving.desk import ScoringDesk
-from serving.supervision.desk import open_alerts
+from serving.supervision.desk import AlertDesk, open_alerts
 from tests.lib.access import activate, token_of
 from tests.lib.desks import NOW, tiny_access, tiny_desk
 
@@ -48,6 +48,7 @@ class Installed:
     settings: Settings
     clock: Clock
     key: str
+    alerts: AlertDesk | None = None
 
     def consumer(self, name: str, role: Role, products: tuple[str, ...] = ()) -> str:
         """Add a consumer with a scenario for each product; return its key."""
@@ -98,16 +99,16 @@ class Visitor:
         return self.send("/console/login", "/console/login", key=key)
 
 
-def tiny_console(folder: Path, **settings: Any) -> Installed:
-    """Return a console over a tiny desk."""
+def tiny_console(folder: Path, *, with_alerts: bool = False, **settings: Any) -> Installed:
+    """Return a console over a tiny desk; with alerts it has a book of its own, which whoever asked for it closes."""
     clock = Clock()
     desk = replace(tiny_desk(folder), clock=clock)
     gate, _ = tiny_access(folder, desk)
     installed = Settings(home=folder / "access", keys_dir=folder / "access-keys", **settings)
     key = local_token(installed)
     assert key is not None
-    app = create_app(desk, gate, console_of=installed, alerts=open_alerts(installed, clock))
-    return Installed(app, desk, installed, clock, key)
+    alerts = open_alerts(installed, clock) if with_alerts else None
+    return Installed(create_app(desk, gate, console_of=installed, alerts=alerts), desk, installed, clock, key, alerts)
 
 
 def name_enterprise(settings: Settings, entity_id: str, name: str) -> None:

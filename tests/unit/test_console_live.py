@@ -76,20 +76,33 @@ def served(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[None
         yield
 
 
-def console(folder: Path, port: int) -> Installed:
-    return tiny_console(folder, live_url=f"http://127.0.0.1:{port}", live_key=SecretStr(READER))
+@contextmanager
+def console(folder: Path, port: int) -> Iterator[Installed]:
+    made = tiny_console(folder, with_alerts=True, live_url=f"http://127.0.0.1:{port}", live_key=SecretStr(READER))
+    assert made.alerts is not None
+    try:
+        yield made
+    finally:
+        made.alerts.book.close()
 
 
 @pytest.fixture
-def installed(tmp_path: Path, port: int) -> Installed:
-    return console(tmp_path, port)
+def installed(tmp_path: Path, port: int) -> Iterator[Installed]:
+    with console(tmp_path, port) as made:
+        yield made
 
 
-def test_without_a_service_the_page_says_what_to_run_and_alerts_can_be_handled(tmp_path: Path) -> None:
-    installed = console(tmp_path, free_port())
-    with AlertBook.open(installed.settings) as book:
+@pytest.fixture
+def lonely(tmp_path: Path) -> Iterator[Installed]:
+    """A console without a live service."""
+    with console(tmp_path, free_port()) as made:
+        yield made
+
+
+def test_without_a_service_the_page_says_what_to_run_and_alerts_can_be_handled(lonely: Installed) -> None:
+    with AlertBook.open(lonely.settings) as book:
         book.record([event(enterprise_id="e1")], at=AT)
-    visitor = installed.visitor(installed.consumer("regulator-a", "regulator", (SUPERVISION,)))
+    visitor = lonely.visitor(lonely.consumer("regulator-a", "regulator", (SUPERVISION,)))
     page = visitor.get("/console/live").text
     assert "实时服务未运行" in page
     assert "roadrisk live serve --replay" in page
@@ -99,7 +112,7 @@ def test_without_a_service_the_page_says_what_to_run_and_alerts_can_be_handled(t
     assert visitor.send("/console/live", path, step="handle:no_such", by="周敏").status_code == 422
     assert visitor.send("/console/live", path, step="acknowledge", by="").status_code == 422
     assert visitor.send("/console/live", path, step="dismiss:drift", by="周敏").status_code == 303
-    with AlertBook.open(installed.settings) as book:
+    with AlertBook.open(lonely.settings) as book:
         assert book.get(id_of("a1")).status == "dismissed"
         assert book.get(id_of("a1")).lived[-1].what.by == "regulator-a: 周敏"  # type: ignore[union-attr]
     assert f"alert-{id_of('a1')}" not in visitor.get("/console/live?group=waiting").text
