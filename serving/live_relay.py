@@ -86,6 +86,8 @@ class LiveRelay:
         self._client = httpx.Client(
             base_url=url, headers={KEY_HEADER: key} if key else {}, trust_env=False, follow_redirects=False,
             timeout=httpx.Timeout(READ_S, connect=CONNECT_S),
+            # It asks once a second at most: a connection of its own each time costs little, and none stays open behind it.
+            limits=httpx.Limits(max_keepalive_connections=0),
         )
         self._asking, self._changing, self._next = threading.Lock(), threading.Lock(), 0.0
         self.state: State = "absent"
