@@ -64,20 +64,26 @@ def supplemented(card: Facts | None, evidence: Mapping[str, Facts]) -> dict[str,
     """
     if card is None:
         return None
-    found = evidence.get(KIND)
-    if not found or found.get("card") != _hash(card):
+    found = _laid_over(card, evidence)
+    if found is None:
         return dict(card)
     return {**card, **{name: value for name, value in found["facts"].items() if name in MEASURED}}
 
 
 def told(card: Facts, evidence: Mapping[str, Facts]) -> dict[str, Any] | None:
     """Return what a reader needs to know of the supplement that is laid over: when, what, by which code; None without one."""
-    found = evidence.get(KIND)
-    if not found or found.get("card") != _hash(card):
+    found = _laid_over(card, evidence)
+    if found is None:
         return None
     return {
         "at": found["at"], "parts": sorted(found["facts"]), "made_by": found.get("made_by") or {}, "previous": found["previous"],
     }
+
+
+def _laid_over(card: Facts, evidence: Mapping[str, Facts]) -> Facts | None:
+    """Return the supplement of this very card."""
+    found = evidence.get(KIND)
+    return found if found and found.get("card") == _hash(card) else None
 
 
 def _hash(document: Facts) -> str:

@@ -42,19 +42,21 @@ class ModelHolder:
     models
         Those to begin with.
     load
-        Returns the models that are live, given those that are in place.
+        Returns the models that are live, given those that are in place; the same object where nothing has changed for it.
     watches
         Say whether a ledger changed.
     changed
         Told after models were put in place.
+    loaded
+        Whether `models` are what the ledgers say now; the first look loads otherwise.
     """
 
     def __init__(
         self, models: LiveModels, load: Callable[[LiveModels], LiveModels], watches: tuple[Watch, ...], *,
-        changed: Callable[[], None] | None = None,
+        changed: Callable[[], None] | None = None, loaded: bool = True,
     ) -> None:
         self._models, self._load, self._watches, self._changed = models, load, watches, changed
-        self._stamps = self._look()
+        self._stamps = self._look() if loaded else None
         self._end = threading.Event()
         self._thread: threading.Thread | None = None
         self.reloads = Reloads()
@@ -90,7 +92,11 @@ class ModelHolder:
             self.reloads = Reloads(self.reloads.taken, self.reloads.failed + 1, error.message)
             _log.error("models were not reloaded, those in place go on: %s", error)
             return False
-        self._models, self._stamps = models, stamps
+        self._stamps = stamps
+        if models is self._models:
+            self.reloads = Reloads(self.reloads.taken, self.reloads.failed)
+            return False
+        self._models = models
         self.reloads = Reloads(self.reloads.taken + 1, self.reloads.failed)
         if self._changed is not None:
             self._changed()

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from features.driving_hours import hours_at
 from features.families.duty import FAMILY
 from features.live.checkpoint import ANSWERED, Checkpoint
-from features.live.duty_rows import COLUMNS
+from features.live.duty_rows import COLUMNS, same_values
 from features.live.online_push import OnlinePush
 from features.live.roster import Roster
 from features.reduction import within_hours
@@ -131,7 +131,7 @@ def compared(
     """Compare rows of vehicles."""
     close = np.array([name in CLOSE for name in COLUMNS])
     here = cutoff_s > 0
-    same = (online == offline) | (np.isnan(online) & np.isnan(offline))
+    same = same_values(online, offline)
     same |= close & (np.abs(online - offline) <= _FLOOR + _DIGITS * np.abs(offline))
     wrong = np.argwhere(~same & here[:, None])
     told = tuple(

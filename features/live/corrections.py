@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from features.live.duty_rows import COLUMNS
+from features.live.duty_rows import COLUMNS, same_values
 from features.live.journal import PRIVATE_FILE, PRIVATE_FOLDER
 
 IntArray = npt.NDArray[np.int64]
@@ -59,7 +59,7 @@ class Corrections:
         rows = [
             (self._ids[slot], cutoff, COLUMNS[place], _null(before[row, place]), _null(after[row, place]), now_us)
             for row, (slot, cutoff) in enumerate(zip(slots.tolist(), cutoff_s.tolist(), strict=True))
-            for place in np.flatnonzero(~((before[row] == after[row]) | (np.isnan(before[row]) & np.isnan(after[row])))).tolist()
+            for place in np.flatnonzero(~same_values(before[row], after[row])).tolist()
         ]
         if rows:
             with self._lock:

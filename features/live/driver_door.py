@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from features.live.cards import CardEvent, CardLog, Session, driver_duty, read_card_lines
+from features.live.documents import iso, limit_document
 from features.live.duty_now import rules_of
 from features.live.roster import UNKNOWN
 from features.pseudonyms import pseudonym
@@ -91,16 +92,9 @@ class Drivers:
         rules = rules_of(self._roster.trade[self._roster.slot(newest.vehicle_id)], at_s)
         entries = driver_duty(self._fold, self._log.sessions_of(driver_id), self._roster.places, rules, at_s)
         return {
-            "driver_id": driver_id, "at": _instant(at_s), "since": _instant(newest.begin_s),
+            "driver_id": driver_id, "at": iso(at_s), "since": iso(newest.begin_s),
             "vehicle_id": newest.vehicle_id if at_s < newest.end_s else None,
-            "limits": [
-                {
-                    "rule": entry.rule.rule_id, "zh": entry.rule.zh, "en": entry.rule.en, "used_s": entry.used_s,
-                    "remaining_s": entry.remaining_s, "reached_at": _instant(entry.reached_s), "unobserved_s": entry.unobserved_s,
-                    "complete": entry.complete,
-                }
-                for entry in entries
-            ],
+            "limits": list(map(limit_document, entries)),
             "zh": "按插卡记录计算；未插卡时间视为休息，为下限。",
             "en": "By card events; time without a card counts as rest, so these are lower bounds.",
         }
@@ -112,7 +106,3 @@ def _seconds(text: str) -> int | None:
     except ValueError:
         return None
     return None if found.tzinfo is None else int(found.timestamp())
-
-
-def _instant(at_s: int) -> str:
-    return datetime.fromtimestamp(at_s, UTC).isoformat()

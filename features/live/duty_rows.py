@@ -14,6 +14,7 @@ import math
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from features.driving_hours import MAX_AWAKE_H, MAX_REST_AGE_H, MIN_DRIVE_S, MIN_SHIFTS
 from features.families.duty import FAMILY
@@ -84,6 +85,12 @@ def _within(st, slot, start, silence_s):  # type: ignore[no-untyped-def]
     if n == 0:
         return np.nan, lanes
     return math.sqrt(n * squares - total * total) / (total if total > 1 else 1), lanes
+
+
+def same_values(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Return which values of two rows, or of many, are the same; null equals null."""
+    same: npt.NDArray[np.bool_] = (one == other) | (np.isnan(one) & np.isnan(other))
+    return same
 
 
 @jit

@@ -31,8 +31,7 @@ A further column belongs to the reader as soon as it is declared here and filled
 SENT: Final = tuple(name for name in FLEET.names or () if name != "known")
 SILENT, BLUE, YELLOW, ORANGE, RED = range(5)
 """Tiers: nothing is known now, no limit near, a limit near, likely tired, a limit reached or very likely tired. The ranks are
-those of `features.live.fatigue.TIER_RANKS`."""
-TIER_NAMES: Final = ("grey", "blue", "yellow", "orange", "red")
+those of `features.live.fatigue.RANKED_TIERS`."""
 _MAGIC: Final = b"RRF1"
 _HEAD: Final = struct.Struct("<4sI")
 

@@ -6,7 +6,6 @@ import asyncio
 import io
 import zlib
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -214,8 +213,3 @@ def unpacked(body: bytes) -> bytes:
     if len(found) > MAX_BODY or not unpacker.eof or unpacker.unused_data:
         raise InvalidRequest(f"the body is no single gzip of at most {MAX_BODY} bytes", remedy="Send several requests.")
     return found
-
-
-def iso(at_s: int) -> str:
-    """Return an instant as text."""
-    return datetime.fromtimestamp(at_s, UTC).isoformat()

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.live.corrections import Corrections
-from features.live.duty_rows import COLUMNS
+from features.live.duty_rows import COLUMNS, same_values
 from features.live.fold import LiveFold
 from features.live.online_push import OnlinePush
 from registry.errors import RoadRiskError
@@ -192,8 +192,7 @@ class RowPusher:
 
     def _same(self, flight: _Flight) -> npt.NDArray[np.bool_]:
         """Return which rows the store holds as they are."""
-        held = self.answered[flight.slots]
-        equal = (held == flight.values) | (np.isnan(held) & np.isnan(flight.values))
+        equal = same_values(self.answered[flight.slots], flight.values)
         same: npt.NDArray[np.bool_] = (self.answered_s[flight.slots] == flight.cutoff_s) & equal.all(axis=1)
         same &= ~self._restated[flight.slots]
         return same
@@ -231,8 +230,7 @@ class RowPusher:
     def _compare(self, slots: IntArray) -> None:
         """Keep a correction of each vehicle whose answered row would be another one now."""
         cutoff, values = self.fold.duty_rows(slots, self.answered_s[slots])
-        same = (values == self.answered[slots]) | (np.isnan(values) & np.isnan(self.answered[slots]))
-        differs = ~same.all(axis=1) & (cutoff > 0)
+        differs = ~same_values(values, self.answered[slots]).all(axis=1) & (cutoff > 0)
         rows = slots[differs]
         self.corrections.note(rows, cutoff[differs], self.answered[rows], values[differs], self.clock())
         self.answered[rows], self._restated[rows] = values[differs], True

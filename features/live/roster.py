@@ -38,6 +38,11 @@ def operation_of(trade: Trade) -> Operation:
     return "freight" if trade == "hazmat" else trade
 
 
+def no_vehicle() -> NotFound:
+    """Return the answer to an id that is none, or none that the caller may know of."""
+    return NotFound("no vehicle in operation with this id", where="live roster", remedy="Check the id.")
+
+
 @dataclass
 class Roster:
     """Vehicles by slot, ordered by the pseudonym of their plate.
@@ -117,7 +122,7 @@ class Roster:
         """
         found = self.places.get(vehicle_id)
         if found is None:
-            raise NotFound("no vehicle in operation with this id", where="live roster", remedy="Check the id.")
+            raise no_vehicle()
         return found
 
     def having(self, wanted: Callable[[Trade], bool]) -> IntArray:

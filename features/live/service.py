@@ -14,12 +14,13 @@ import numpy as np
 
 from features.live.cards import CardLog
 from features.live.corrections import Corrections
+from features.live.documents import duty_document
 from features.live.driver_door import Drivers
 from features.live.duty_now import DutyNow, DutyReader
 from features.live.engine import EngineTimes, LiveEngine
 from features.live.fatigue import FatigueScorer
 from features.live.fold import LiveFold
-from features.live.http_door import iso, newest_receipt_us, records_from, routes
+from features.live.http_door import newest_receipt_us, records_from, routes
 from features.live.intake import Intake
 from features.live.journal import JournalLimits, PositionJournal
 from features.live.jt809.cipher import Cipher
@@ -179,7 +180,7 @@ class LiveService:
         at_s = int(self.now.timestamp())
         with self.engine.lock:
             driver = self.drivers.of_vehicle(vehicle_id, at_s)
-        return _document(found[0]) | {
+        return duty_document(found[0]) | {
             "corrections": self.engine.corrections.of(vehicle_id), "driver": driver,
             "fatigue": None if self.fatigue is None else self.fatigue.document(slot, at_s),
         }
@@ -263,26 +264,3 @@ def open_service(
 
     kafka, drivers = KafkaDoor(settings, intake, records), Drivers(CardLog(folder), fold, known)
     return LiveService(known, intake, engine, DutyReader(fold, known, places), key, replay, clock, link, kafka, drivers)
-
-
-def _document(duty: DutyNow) -> dict[str, Any]:
-    zh, en = duty.words()
-    rest = duty.rest
-    return {
-        "vehicle_id": duty.vehicle_id, "at": iso(duty.at_s), "age_s": duty.age_s, "abstains": duty.abstains,
-        "driving": duty.driving, "resting": duty.resting, "zh": zh, "en": en,
-        "limits": [
-            {
-                "rule": limit.rule.rule_id, "zh": limit.rule.zh, "en": limit.rule.en, "used_s": limit.used_s,
-                "remaining_s": limit.remaining_s, "reached_at": iso(limit.reached_s), "unobserved_s": limit.unobserved_s,
-                "complete": limit.complete,
-            }
-            for limit in duty.limits
-        ],
-        "rest": None if rest is None else {
-            "code": rest.place.code, "name": rest.place.name, "distance_km": round(rest.distance_km, 1),
-            "along_road": rest.along_road, "road": rest.place.road_code, "stake_km": rest.place.stake_km,
-            "lon_deg": rest.place.lon_deg, "lat_deg": rest.place.lat_deg,
-        },
-        "kss": duty.kss, "safte_effectiveness": duty.safte_effectiveness,
-    }

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from features.simulation.assumptions import EnforcementAssumptions
 from features.simulation.clock import Month, month_of_year
 from features.simulation.streams import Stream, generator
+from registry.formats import CITY_NAMES, JIANGXI_CITIES
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
@@ -18,28 +19,36 @@ IntArray = npt.NDArray[np.integer[Any]]
 
 @dataclass(frozen=True)
 class City:
-    """A prefecture-level city: division code (GB/T 2260 [G]), names, plate prefix [G], position, weight in the fleet [A]."""
+    """A prefecture-level city: division code (GB/T 2260 [G]), position, weight in the fleet [A]."""
 
     code: str
-    zh: str
-    plate: str
     lon: float
     lat: float
     weight: float
 
+    @property
+    def zh(self) -> str:
+        """Its name."""
+        return CITY_NAMES[self.code][0]
+
+    @property
+    def plate(self) -> str:
+        """The beginning of its plates."""
+        return JIANGXI_CITIES[self.code]
+
 
 CITIES: Final = (
-    City("360100", "南昌市", "赣A", 115.86, 28.68, 0.18),
-    City("360200", "景德镇市", "赣H", 117.18, 29.27, 0.03),
-    City("360300", "萍乡市", "赣J", 113.85, 27.62, 0.05),
-    City("360400", "九江市", "赣G", 116.00, 29.71, 0.10),
-    City("360500", "新余市", "赣K", 114.92, 27.82, 0.04),
-    City("360600", "鹰潭市", "赣L", 117.07, 28.26, 0.05),
-    City("360700", "赣州市", "赣B", 114.93, 25.83, 0.15),
-    City("360800", "吉安市", "赣D", 114.99, 27.11, 0.10),
-    City("360900", "宜春市", "赣C", 114.42, 27.82, 0.14),
-    City("361000", "抚州市", "赣F", 116.36, 27.95, 0.07),
-    City("361100", "上饶市", "赣E", 117.94, 28.45, 0.09),
+    City("360100", 115.86, 28.68, 0.18),
+    City("360200", 117.18, 29.27, 0.03),
+    City("360300", 113.85, 27.62, 0.05),
+    City("360400", 116.00, 29.71, 0.10),
+    City("360500", 114.92, 27.82, 0.04),
+    City("360600", 117.07, 28.26, 0.05),
+    City("360700", 114.93, 25.83, 0.15),
+    City("360800", 114.99, 27.11, 0.10),
+    City("360900", 114.42, 27.82, 0.14),
+    City("361000", 116.36, 27.95, 0.07),
+    City("361100", 117.94, 28.45, 0.09),
 )
 
 

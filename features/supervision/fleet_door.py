@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from features.door.answers import may_ask, problem, problem_of, unknown_key
+from features.live.fatigue import SIGNAL
 from features.live.layout import NEWEST
 from features.segments import DAY_S, DRIVE, OFFLINE, STOP
 from features.supervision.fleet_look import FleetLook, FloatArray
@@ -42,7 +43,7 @@ def fleet_routes(service: LiveService, key: str) -> list[Route]:
     """
     def scored(at_s: int) -> dict[str, FloatArray]:
         fatigue = service.fatigue
-        return {} if fatigue is None else {"fatigue_tier": fatigue.board.seen_at(at_s).tier.astype(np.float64)}
+        return {} if fatigue is None else {SIGNAL: fatigue.board.seen_at(at_s).tier.astype(np.float64)}
 
     look = FleetLook(service.engine.fold, service.roster, service.engine.lock, service.clock, scored)
     door = FleetDoor(service, look, key)

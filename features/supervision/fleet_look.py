@@ -9,18 +9,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from features.live.duty_now import rules_of
 from features.live.fleet import BLUE, FLEET, SILENT, Fleet, look_of
 from features.live.fold import LiveFold
-from features.live.roster import Roster, operation_of
-from features.segments import DAY_S, DRIVE, LOCAL_OFFSET_S
+from features.live.roster import Roster
+from features.segments import DRIVE
 from features.supervision.signals import FRESH_S, signals_of
-from registry.duty_rules import DUTY_RULES, rules_in_force
+from registry.duty_rules import DUTY_RULES
 from registry.supervision.rule_table import ALERT_RULES
 from registry.supervision.rules import SEVERITIES, TRADES, AlertClass
 
@@ -80,11 +80,9 @@ def fleet_rows(
 
 def _first_due(reached_s: IntArray, trade: IntArray, at_s: int) -> IntArray:
     """Return when the first of the limits that bind each vehicle is reached."""
-    day = datetime.fromtimestamp((at_s + LOCAL_OFFSET_S) // DAY_S * DAY_S, UTC).date()
     first = np.zeros(len(trade), np.int64)
     for place, name in enumerate(TRADES):
-        binding = set(rules_in_force(day, operation_of(name)))
-        columns = [column for column, rule in enumerate(DUTY_RULES) if rule in binding]
+        columns = [DUTY_RULES.index(rule) for rule in rules_of(name, at_s)]
         mine = trade == place
         if columns and mine.any():
             first[mine] = reached_s[mine][:, columns].min(axis=1)

@@ -52,17 +52,21 @@ def processes_for(settings: Settings, waiting: Sequence[BatchFolder]) -> int:
     return max(1, min(settings.threads, len(os.sched_getaffinity(0)), left // CHUNKS_PER_PROCESS))
 
 
+def started_worker(settings: Settings, *arguments: str, detached: bool = False, **environment: str) -> subprocess.Popen[bytes]:
+    """Start a process that works at the batches of a home; a detached one is not ended with this process's terminal."""
+    path = os.pathsep.join(filter(None, (str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH"))))
+    settled = {
+        **os.environ, "PYTHONPATH": path, "ROADRISK_HOME": str(settings.home.absolute()),
+        "ROADRISK_KEYS_DIR": str(settings.keys_dir.absolute()), **environment,
+    }
+    command, nowhere = [sys.executable, "-m", "serving.batches.worker", *arguments], subprocess.DEVNULL
+    return subprocess.Popen(command, env=settled, stdin=nowhere, stdout=nowhere, start_new_session=detached)  # noqa: S603 - our own module
+
+
 @contextmanager
 def helpers(settings: Settings, count: int) -> Iterator[None]:
     """Start processes that work at the same batches, and wait for their end."""
-    path = os.pathsep.join(filter(None, (str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH"))))
-    environment = {
-        **os.environ, "PYTHONPATH": path, "ROADRISK_HOME": str(settings.home.absolute()),
-        "ROADRISK_KEYS_DIR": str(settings.keys_dir.absolute()), "ROADRISK_THREADS": "1",
-    }
-    command = [sys.executable, "-m", "serving.batches.worker", HELPER]
-    nowhere = subprocess.DEVNULL
-    started = [subprocess.Popen(command, env=environment, stdin=nowhere, stdout=nowhere) for _ in range(count)]  # noqa: S603 - our own module
+    started = [started_worker(settings, HELPER, ROADRISK_THREADS="1") for _ in range(count)]
     try:
         yield
     finally:

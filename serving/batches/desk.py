@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from registry.answer_copies import unpacked_lines
 from registry.decisions import AlreadyAnswered, Beside, StoredAnswer
 from registry.errors import Conflict, ServiceUnavailable
 from serving.asked import Asked
+from serving.batches.claims import started_worker
 from serving.batches.folder import ENDED, KEPT, BatchFolder, BatchFolders
 from serving.batches.formats import chunks_of, unpacked
 from serving.batches.intake import stage, taken
@@ -194,24 +194,12 @@ def worker_starter(settings: Settings) -> Callable[[], None]:
     lock, running = threading.Lock(), list[subprocess.Popen[bytes]]()
 
     def start() -> None:
-        import os
-        from pathlib import Path
-
         with lock:
             running[:] = [process for process in running if process.poll() is None]
             if len(running) > 1:
                 # One works and one waits, which has not looked yet.
                 return
-            root = Path(__file__).resolve().parents[2]
-            path = os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH"))))
-            environment = {
-                **os.environ, "PYTHONPATH": path, "ROADRISK_HOME": str(settings.home.absolute()),
-                "ROADRISK_KEYS_DIR": str(settings.keys_dir.absolute()),
-            }
-            running.append(subprocess.Popen(
-                [sys.executable, "-m", "serving.batches.worker"], env=environment, stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL, start_new_session=True,
-            ))
+            running.append(started_worker(settings, detached=True))
 
     return start
 

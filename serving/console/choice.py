@@ -41,7 +41,7 @@ class ConsoleDoor(Door):
 
     def grant(self, request: Request, product: str, action: Action, scenario: str | None = None) -> Grant:
         """Return what the visitor may do with a product; a scenario that is named holds from then on. Raises as `Door.grant`."""
-        named = scenario or (self._chosen(request, product) if product else None)
+        named = scenario or (_chosen(request, product, self._in_force(request)) if product else None)
         found = super().grant(request, product, action, named)
         if scenario:
             self.choose(request, scenario)
@@ -55,36 +55,31 @@ class ConsoleDoor(Door):
         AccessRefused
             If it is none of the visitor's that are in force.
         """
-        visit, found = visit_of(request), self._in_force(request).get(scenario)
+        visit, in_force = visit_of(request), self._in_force(request)
+        found = in_force.get(scenario)
         if found is None or visit.renewed is None:
             raise AccessRefused(
                 "this is no scenario of yours that is in force", where="scenario", remedy="Choose one of the list.",
                 details={"lacking": "scenario"},
             )
-        others = [one for one in visit.renewed.scenarios if self._product(request, one) not in (None, found.request.product)]
+        others = [
+            one for one in visit.renewed.scenarios if one in in_force and in_force[one].request.product != found.request.product
+        ]
         visit.renewed = replace(visit.renewed, scenarios=(*others, scenario)[-_MOST:])
 
     def choices(self, request: Request) -> list[Choice]:
         """Return the products for which the visitor has a choice."""
         by_product: dict[str, list[Scenario]] = {}
-        for one in self._in_force(request).values():
+        in_force = self._in_force(request)
+        for one in in_force.values():
             by_product.setdefault(one.request.product, []).append(one)
         return [
             Choice(
                 product=product, words=_words(product), scenarios=tuple(sorted(found, key=lambda one: one.id)),
-                chosen=self._chosen(request, product),
+                chosen=_chosen(request, product, in_force),
             )
             for product, found in sorted(by_product.items()) if len(found) > 1
         ]
-
-    def _chosen(self, request: Request, product: str) -> str | None:
-        session = visit_of(request).renewed
-        kept = session.scenarios if session else ()
-        return next((one for one in kept if self._product(request, one) == product), None)
-
-    def _product(self, request: Request, scenario: str) -> str | None:
-        found = self._in_force(request).get(scenario)
-        return found.request.product if found else None
 
     def _in_force(self, request: Request) -> dict[str, Scenario]:
         caller: Caller = self.caller(request)
@@ -94,6 +89,12 @@ class ConsoleDoor(Door):
             name: one for name, one in state.scenarios.items()
             if one.request.consumer == caller.consumer and one.in_force(now)
         }
+
+
+def _chosen(request: Request, product: str, in_force: Mapping[str, Scenario]) -> str | None:
+    session = visit_of(request).renewed
+    kept = session.scenarios if session else ()
+    return next((one for one in kept if one in in_force and in_force[one].request.product == product), None)
 
 
 def _words(product: str) -> Mapping[str, str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from registry.data_products import SUPERVISION
 from registry.entities import VEHICLE
 from registry.errors import AccessRefused, NotFound, UnknownEntity
+from registry.supervision.sight import RESOURCES
 from serving.console.pages import ROOT
 from serving.console.visit import visit_of
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from serving.live_relay import FleetRoster
 
 PAGE: Final = f"{ROOT}/live"
-POSITIONS: Final = ("vehicle_location",)
+POSITIONS: Final = RESOURCES["duty"]
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,10 @@ class Watching:
         The console.
     grant
         What he was let do.
-    scenario
-        The scenario that he named; None where he has one only.
     """
 
     console: Console
     grant: Grant
-    scenario: str | None
 
     @property
     def everything(self) -> bool:
@@ -62,7 +60,7 @@ class Watching:
         """Return the address of a vehicle's live page, for this session alone."""
         session = visit_of(request).session
         assert session is not None, "the guard lets nobody in without a session"
-        return f"{PAGE}/vehicles/{self.console.sessions.seal_subject(session, VEHICLE.id, vehicle_id)}{self.query}"
+        return f"{PAGE}/vehicles/{self.console.sessions.seal_subject(session, VEHICLE.id, vehicle_id)}"
 
     def opened(self, request: Request, sign: str) -> str:
         """Return the pseudonym of the vehicle of an address.
@@ -78,11 +76,6 @@ class Watching:
             raise no_vehicle()
         return found[1]
 
-    @property
-    def query(self) -> str:
-        """What addresses of the page carry on."""
-        return f"?scenario={self.scenario}" if self.scenario else ""
-
 
 def watching(console: Console, request: Request, *, positions: bool = True) -> Watching:
     """Return the visitor.
@@ -92,14 +85,13 @@ def watching(console: Console, request: Request, *, positions: bool = True) -> W
     AccessRefused
         If his role or his scenarios do not cover it.
     """
-    asked = request.query_params.get("scenario") or None
-    grant = console.door.grant(request, SUPERVISION, "alerts", asked)
+    grant = console.door.grant(request, SUPERVISION, "alerts", request.query_params.get("scenario") or None)
     if positions and not grant.covers(POSITIONS):
         raise AccessRefused(
             "the scenario does not cover positions", where=f"scenario {grant.scenario}",
             remedy="Ask for a scenario that covers vehicle_location.", details={"lacking": "resource"},
         )
-    return Watching(console, grant, asked)
+    return Watching(console, grant)
 
 
 def no_vehicle() -> NotFound:

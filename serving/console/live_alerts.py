@@ -73,7 +73,7 @@ def alert_list(watch: Watching, request: Request, asked: Filter) -> dict[str, An
     seen = watch.console.relay.seen
     return {
         "filter": asked, "counts": counts, "n": len(chosen), "groups": GROUPS, "severities": SEVERITY_WORDS, "rules": ALERT_RULES,
-        "names": watch.names([one.enterprise_id for one in listed]), "steps": _steps(watch), "scenario": watch.scenario or "",
+        "names": watch.names([one.enterprise_id for one in listed]), "steps": _steps(watch),
         "finding": FINDING, "outcomes": OUTCOMES, "reasons": DISMISS_REASONS,
         "alerts": [{
             "alert": one, "rule": RULES_BY_ID.get(one.rule_id), "status": STATUS_WORDS[one.status], "value": _value(one),
@@ -109,7 +109,7 @@ def take_step(watch: Watching, request: Request, alert_id: str, form: Mapping[st
         raise InvalidRequest("there is no such step", where="step", remedy="Choose one of the list.")
     if not 0 < len(official) <= 60 or len(note) > 500:
         raise InvalidRequest("nobody is named, or the note is too long", where="by", remedy="Name who decides.")
-    grant = watch.console.door.grant(request, watch.grant.product, "handle_alerts", watch.scenario)
+    grant = watch.console.door.grant(request, watch.grant.product, "handle_alerts")
     return desk.step(grant, alert_id, kind, AcknowledgeRequest(official=official, note=note), code)
 
 

@@ -8,7 +8,9 @@ import numpy as np
 from fastapi import APIRouter, Header, Path, Request, Response
 from fastapi.responses import StreamingResponse
 
-from features.live.fleet import SILENT, TIER_NAMES
+from features.live.fatigue import RANKED_TIERS
+from features.live.fleet import SILENT
+from features.supervision.fleet_door import STATES
 from registry.errors import InvalidRequest, NotFound, RoadRiskError, ServiceUnavailable
 from registry.supervision.rules import TRADES
 from serving.console.entry_routes import to
@@ -55,7 +57,6 @@ def _add_page(router: APIRouter, console: Console) -> None:
         asked = Filter.of(request.query_params)
         return page(
             request, "live.html", live=_shared(watch), list=alert_list(watch, request, asked), table=_table(watch, request),
-            query=watch.query,
         )
 
     @router.get("/console/live/map")
@@ -71,7 +72,7 @@ def _add_page(router: APIRouter, console: Console) -> None:
     def table(request: Request) -> Response:
         watch = watching(console, request)
         console.relay.refresh()
-        return page(request, "live_table.html", table=_table(watch, request), query=watch.query)
+        return page(request, "live_table.html", table=_table(watch, request))
 
 
 def _add_feed(router: APIRouter, console: Console) -> None:
@@ -121,7 +122,7 @@ def _add_vehicle(router: APIRouter, console: Console, looking: Looking) -> None:
             if not alone:
                 raise
             return page(request, "live_unknown.html", problem=problem_of(error), status=problem_of(error).status)
-        return page(request, "live_vehicle.html" if alone else "live_vehicle_page.html", view=view, query=watch.query)
+        return page(request, "live_vehicle.html" if alone else "live_vehicle_page.html", view=view)
 
 
 def _add_alerts(router: APIRouter, console: Console) -> None:
@@ -129,7 +130,7 @@ def _add_alerts(router: APIRouter, console: Console) -> None:
     def listed(request: Request) -> Response:
         watch = watching(console, request)
         asked = Filter.of(request.query_params)
-        return page(request, "live_alerts.html", list=alert_list(watch, request, asked), query=watch.query)
+        return page(request, "live_alerts.html", list=alert_list(watch, request, asked))
 
     @router.post("/console/live/alerts/{alert_id}")
     def step(alert_id: AlertId, request: Request) -> Response:
@@ -145,20 +146,19 @@ def _add_alerts(router: APIRouter, console: Console) -> None:
         if alone:
             return json_response({"alert_id": alert.alert_id, "status": alert.status})
         asked = Filter.of(form)
-        more = f"&scenario={watch.scenario}" if watch.scenario else ""
-        return to(f"{PAGE}?group={asked.group}&severity={asked.severity}&rule={asked.rule}{more}#alerts")
+        return to(f"{PAGE}?group={asked.group}&severity={asked.severity}&rule={asked.rule}#alerts")
 
 
 def _shared(watch: Watching) -> dict[str, Any]:
     relay, rows = watch.console.relay, watch.console.relay.rows()
-    counts = dict.fromkeys(TIER_NAMES, 0)
+    counts = dict.fromkeys(RANKED_TIERS, 0)
     if rows is not None:
         mine = _mine(watch, rows)
-        for place, name in enumerate(TIER_NAMES):
+        for place, name in enumerate(RANKED_TIERS):
             counts[name] = int(np.count_nonzero((rows[1]["look"][mine] & 7) == place))
     return {
         "state": relay.state, "replay": bool(rows and rows[0].replay), "at": clock_of(rows[2]) if rows else "", "counts": counts,
-        "n": sum(counts.values()), "tiers": TIER_NAMES[::-1],
+        "n": sum(counts.values()), "tiers": RANKED_TIERS[::-1],
     }
 
 
@@ -171,20 +171,20 @@ def _doing(look: int) -> str:
     """Return what a vehicle does; what nobody heard of just now is off line, whatever it did before."""
     if look >> 5 & 1:
         return "rest"
-    state = ("stop", "drive", "offline")[look >> 3 & 3]
+    state = STATES[look >> 3 & 3]
     return "offline" if look & 7 == SILENT and state == "drive" else state
 
 
 def _table(watch: Watching, request: Request) -> dict[str, Any]:
     """Return the vehicles nearest to their limits: the worst tier first, and in it who reaches a limit first."""
     rows, asked = watch.console.relay.rows(), request.query_params.get("tier", "")
-    tier = asked if asked in TIER_NAMES else ""
+    tier = asked if asked in RANKED_TIERS else ""
     if rows is None:
-        return {"vehicles": [], "n": 0, "tier": tier, "tiers": TIER_NAMES[::-1]}
+        return {"vehicles": [], "n": 0, "tier": tier, "tiers": RANKED_TIERS[::-1]}
     roster, fleet, at_s = rows
     slots = np.flatnonzero(_mine(watch, rows))
     if tier:
-        slots = slots[(fleet["look"][slots] & 7) == TIER_NAMES.index(tier)]
+        slots = slots[(fleet["look"][slots] & 7) == RANKED_TIERS.index(tier)]
     row = fleet[slots]
     due = np.where(row["due_s"] > 0, row["due_s"], 2**32).astype(np.int64)
     order = np.lexsort((slots, due, -(row["look"] & 7).astype(np.int64)))[:ROWS]
@@ -193,10 +193,10 @@ def _table(watch: Watching, request: Request) -> dict[str, Any]:
         one, facts = fleet[slot], roster_facts(roster, slot)
         look = int(one["look"])
         shown.append(facts | {
-            "address": watch.address(request, facts["vehicle_id"]), "tier": TIER_NAMES[look & 7],
+            "address": watch.address(request, facts["vehicle_id"]), "tier": RANKED_TIERS[look & 7],
             "doing": _doing(look), "trade": TRADES[look >> 6],
             "left_s": max(int(one["due_s"]) - at_s, 0) if one["due_s"] else None, "speed_kmh": int(one["speed_kmh"]),
             "age_s": max(at_s - int(one["last_s"]), 0),
         })
     names = watch.names([one["enterprise_id"] for one in shown])
-    return {"vehicles": shown, "n": len(slots), "tier": tier, "tiers": TIER_NAMES[::-1], "names": names}
+    return {"vehicles": shown, "n": len(slots), "tier": tier, "tiers": RANKED_TIERS[::-1], "names": names}

@@ -22,7 +22,7 @@ from registry.local_time import SHANGHAI
 from registry.supervision.events import AlertEvent
 from registry.supervision.rule_table import RULES_BY_ID
 from registry.supervision.sight import sees
-from serving.supervision.stream import BEAT_S, MEDIA_TYPE, PAGE, RETRY_MS
+from serving.supervision.stream import BEAT_S, MEDIA_TYPE, RETRY_MS, NewLines
 
 if TYPE_CHECKING:
     from serving.console.live_access import Watching
@@ -68,7 +68,7 @@ class LiveEvents:
     def __init__(self, watch: Watching, seen: Seen) -> None:
         self.watch, self.seen = watch, seen
         self._told: dict[str, Any] = {}
-        self._stamp: object = None
+        self._lines: NewLines | None = None
 
     def look(self) -> bytes:
         """Return the events since the last look; nothing where nothing happened."""
@@ -110,14 +110,12 @@ class LiveEvents:
         if self.seen.line is None:
             desk.book.refresh()
             self.seen = replace(self.seen, line=desk.book.seq)
-        stamp = desk.watch.stamp()
-        if stamp == self._stamp:
+        if self._lines is None:
+            self._lines = NewLines(desk, self.seen.line or 0, sees(self.watch.grant))
+        found = self._lines.look()
+        if found is None:
             return []
-        # Asked before reading: what is written meanwhile changes the stamp again.
-        found, line = desk.book.lines(after=self.seen.line or 0, limit=PAGE, wanted=sees(self.watch.grant))
-        self._stamp = stamp if line == self.seen.line else None
-        if line == self.seen.line:
-            return []
+        line = self._lines.after
         self.seen = replace(self.seen, line=line)
         new = [
             {"id": one.alert.alert_id, "severity": one.what.severity, **_words(one.alert.rule_id)}

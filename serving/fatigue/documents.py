@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from features.live.documents import iso
 from features.live.fatigue import AHEAD_MIN, RANKED_TIERS, WHY_WORDS, FatigueBoard, Why
 from serving.answering import tier_words
 
@@ -41,7 +41,7 @@ def document_of(
     return {
         "tier": tier_words(tier), "why": {"code": why.name.lower(), "zh": zh, "en": en},
         **{name: answer[name] if answer is not None else _ABSENT.get(name) for name in _OF_ANSWER},
-        "as_of": _instant(row_s), "age_s": at_s - row_s if row_s else None,
+        "as_of": iso(row_s) if row_s else None, "age_s": at_s - row_s if row_s else None,
         "forecast": _forecast(seen, at_s),
         "model": None if model is None else {
             "name": model.manifest.product, "version": model.version, "digest": model.scorer.digest,
@@ -60,7 +60,7 @@ def _forecast(seen: FatigueBoard, at_s: int) -> dict[str, Any] | None:
     orange, red = (_left(float(values[0]), gone_min) for values in (seen.orange_min, seen.red_min))
     parts = [("橙色", "orange", orange), ("红色", "red", red)]
     return {
-        "from": _instant(int(seen.ahead_s[0])), "minutes_to_orange": orange, "minutes_to_red": red, "horizon_min": AHEAD_MIN,
+        "from": iso(int(seen.ahead_s[0])), "minutes_to_orange": orange, "minutes_to_red": red, "horizon_min": AHEAD_MIN,
         "zh": "若继续驾驶：" + "，".join(_zh(name, left) for name, _, left in parts) + "。",
         "en": "If driving goes on: " + ", ".join(_en(name, left) for _, name, left in parts) + ".",
     }
@@ -81,7 +81,3 @@ def _en(name: str, left: int | None) -> str:
     if left is None:
         return f"not {name} within {AHEAD_MIN // 60} h"
     return f"{name} in {left} min" if left else f"{name} now"
-
-
-def _instant(at_s: int) -> str | None:
-    return datetime.fromtimestamp(at_s, UTC).isoformat() if at_s else None

@@ -15,8 +15,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.routing import Route
 
+from features.live.roster import no_vehicle
 from registry.data_products import SUPERVISION
-from registry.errors import AccessRefused, NotFound, RoadRiskError
+from registry.errors import AccessRefused, RoadRiskError
 from registry.products import DRIVER_FATIGUE
 from registry.supervision.sight import RESOURCES
 from serving.asked import Asked
@@ -127,5 +128,5 @@ class LiveReaders:
         roster = self._service.roster
         slot = roster.slot(request.path_params["vehicle_id"])
         if grant.sight != "all" and roster.enterprise_id[slot] != grant.subject:
-            raise NotFound("no vehicle in operation with this id", where="live roster", remedy="Check the id.")
+            raise no_vehicle()
         return grant, slot

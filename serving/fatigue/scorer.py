@@ -82,7 +82,6 @@ class LiveFatigue:
         self._inputs: KnownInputs | None = None
         self._lock = threading.RLock()
         self._values = np.full((n, 0), np.nan)
-        self._slots = {vehicle: slot for slot, vehicle in enumerate(service.roster.vehicle_id)}
         self._answers: OrderedDict[tuple[int, int, str, frozenset[str] | None], tuple[OnlineInputs, Scored]] = OrderedDict()
         self._waiting: list[Decision] = []
         self._problem = ""
@@ -235,7 +234,7 @@ class LiveFatigue:
         return {
             "model": {"version": self.board.version, "digest": self.board.digest}, "tiers": by_tier, **self._counts,
             "cpu_s": {name: round(spent, 3) for name, spent in self._cpu_s.items()}, **rates,
-            "waiting_decisions": len(self._waiting), "problem": self._model.problem or self._problem,
+            "waiting_decisions": len(self._waiting), "problem": self._model.reloads.problem or self._problem,
         }
 
     def close(self) -> None:
@@ -307,7 +306,7 @@ class LiveFatigue:
 
     def _decision(self, event: AlertEvent) -> Decision | None:
         """Return the record of the score that raised an alert; None where it cannot be made any more."""
-        slot, model = self._slots.get(event.vehicle_id), self._model.scorer
+        slot, model = self._service.roster.places.get(event.vehicle_id), self._model.scorer
         if slot is None or model is None:
             return None
         started = time.perf_counter()

@@ -26,31 +26,55 @@ RETRY_MS: Final = 1_000
 PAGE: Final = 500
 
 
+class NewLines:
+    """Lines of the ledger behind one; the ledger is read only where its stamp says that something was written.
+
+    Parameters
+    ----------
+    desk
+        Alerts and the watch of their ledger.
+    after
+        The line that was seen last.
+    wanted
+        Which alerts their reader may see.
+    """
+
+    def __init__(self, desk: AlertDesk, after: int, wanted: Callable[[Alert], bool]) -> None:
+        self._desk, self.after, self._wanted = desk, after, wanted
+        self._stamp: tuple[int, int] | None = None
+
+    def look(self) -> list[Written] | None:
+        """Return the next lines that are wanted, empty where others were passed over; None where there is none."""
+        # Asked before reading: what is written meanwhile changes the stamp again.
+        stamp = self._desk.watch.stamp()
+        if stamp == self._stamp:
+            return None
+        found, seen = self._desk.book.lines(after=self.after, limit=PAGE, wanted=self._wanted)
+        if seen == self.after:
+            self._stamp = stamp
+            return None
+        self._stamp, self.after = None, seen
+        return found
+
+
 async def alert_stream(desk: AlertDesk, after: int, wanted: Callable[[Alert], bool]) -> AsyncIterator[bytes]:
     """Yield events behind a line of the ledger until the stream's time is over."""
+    lines = NewLines(desk, after, wanted)
     yield f"retry: {RETRY_MS}\nid: {after}\n\n".encode()
     end = time.monotonic() + desk.stream_s
-    beat, stamp = time.monotonic(), None
+    beat = time.monotonic()
     while True:
-        now = await run_in_threadpool(desk.watch.stamp)
-        if now != stamp:
-            # Asked before reading: what is written meanwhile changes the stamp again.
-            found, seen = await run_in_threadpool(_page, desk, after, wanted)
-            stamp = now if seen == after else None
-            if found or seen > after:
-                after, beat = seen, time.monotonic()
-                yield b"".join(_event(line) for line in found) or f"id: {after}\n\n".encode()
-                continue
+        found = await run_in_threadpool(lines.look)
+        if found is not None:
+            beat = time.monotonic()
+            yield b"".join(_event(line) for line in found) or f"id: {lines.after}\n\n".encode()
+            continue
         if time.monotonic() >= end:
             return
         if time.monotonic() - beat >= BEAT_S:
             beat = time.monotonic()
             yield b": still here\n\n"
         await asyncio.sleep(min(LOOK_S, max(end - time.monotonic(), 0.0)))
-
-
-def _page(desk: AlertDesk, after: int, wanted: Callable[[Alert], bool]) -> tuple[list[Written], int]:
-    return desk.book.lines(after=after, limit=PAGE, wanted=wanted)
 
 
 def _event(line: Written) -> bytes:

@@ -149,6 +149,14 @@ def test_a_regulator_sees_every_vehicle_and_an_operator_its_own(installed: Insta
     assert sorted(told["operator picks"][:2]) == [200, 404]
 
 
+def test_the_scenario_that_was_chosen_holds_for_what_the_page_asks(lonely: Installed) -> None:
+    visitor = lonely.visitor(lonely.consumer("regulator-d", "regulator", (SUPERVISION, SUPERVISION)))
+    assert visitor.get("/console/live").status_code == 403, "of two scenarios neither is guessed"
+    assert visitor.get(f"/console/live?scenario=regulator-d-{SUPERVISION}-2").status_code == 200
+    for path in ("/console/live/alerts", "/console/live/table", "/console/live/map"):
+        assert visitor.get(path, headers={"X-Fragment": "live"}).status_code == 200, path
+
+
 def run_of(visitor: object) -> int:
     from serving.console.live_stream import Seen
 

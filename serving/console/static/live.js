@@ -3,7 +3,7 @@
   "use strict";
   const $ = id => document.getElementById(id), live = $("live");
   if (!live || !window.EventSource || !window.fetch) return;
-  const { root, query, token } = live.dataset, words = JSON.parse(live.dataset.words), language = live.dataset.language;
+  const { root, token } = live.dataset, words = JSON.parse(live.dataset.words), language = live.dataset.language;
   const canvas = $("map"), fleet = new RoadriskFleet();
   const map = new RoadriskMap($("map-box"), $("map-roads"), canvas, fleet);
   const still = window.matchMedia("(prefers-reduced-motion: reduce)");
@@ -14,14 +14,13 @@
     return answer;
   });
   const parsed = html => new DOMParser().parseFromString(html, "text/html");
-  const more = (path, added) => path + (path.includes("?") ? "&" : "?") + added;
 
   // ---- the stream ----
   let source = null, over = false, seen = "", again = 0;
   const ended = () => { over = true; $("lost").hidden = false; if (source) source.close(); };
   const connect = () => {
     if (over || document.hidden) return;
-    source = new EventSource(more(`${root}/stream${query}`, `seen=${encodeURIComponent(seen)}`));
+    source = new EventSource(`${root}/stream?seen=${encodeURIComponent(seen)}`);
     source.onmessage = () => {};
     for (const name of ["whole", "fleet"]) source.addEventListener(name, event => {
       seen = event.lastEventId; again = 0;
@@ -36,7 +35,7 @@
       if (source.readyState !== EventSource.CLOSED) return;
       // An answer that was no stream: the session may be over, or the service is being started anew.
       again = Math.min(again + 1, 6);
-      setTimeout(() => get(`${root}/alerts${query}`).then(connect, () => { if (!over) setTimeout(connect, 1000 * again); }), 1000 * again);
+      setTimeout(() => get(`${root}/alerts`).then(connect, () => { if (!over) setTimeout(connect, 1000 * again); }), 1000 * again);
     };
   };
   document.addEventListener("visibilitychange", () => {
@@ -67,7 +66,7 @@
   };
 
   // ---- the map ----
-  get(`${root}/map${query}`).then(answer => answer.json()).then(found => map.setProvince(found)).catch(() => {});
+  get(`${root}/map`).then(answer => answer.json()).then(found => map.setProvince(found)).catch(() => {});
   const at = event => { const box = canvas.getBoundingClientRect(); return [(event.clientX - box.left) * map.ratio, (event.clientY - box.top) * map.ratio]; };
   const pointers = new Map();
   let far = 0, pinch = 0;
@@ -221,7 +220,7 @@
   let address = "", looking = null;
   const pick = async slot => {
     try {
-      const answer = await fetch(`${root}/pick${query}`, { method: "POST", body: new URLSearchParams({ form_token: token, run: fleet.run, slot }), headers: { "X-Fragment": "live" }, redirect: "error" });
+      const answer = await fetch(`${root}/pick`, { method: "POST", body: new URLSearchParams({ form_token: token, run: fleet.run, slot }), headers: { "X-Fragment": "live" }, redirect: "error" });
       if (answer.ok) open((await answer.json()).address, slot);
     } catch { /* The map says by its state that the service is away. */ }
   };
