@@ -55,6 +55,21 @@ def supervision_command(as_json: bool) -> None:
     emit(supervision_study(Settings()), as_json, render)
 
 
+@experiment.command("off-route")
+@click.option("--preset", type=click.Choice(["tiny", "demo", "quarter", "province"]), default="demo", show_default=True,
+              help="Size of the simulated province.")
+@click.option("--days", type=click.IntRange(1, 14), default=2, show_default=True, help="How many of its newest days.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def off_route_command(preset: str, days: int, as_json: bool) -> None:
+    """Hold the alerts about hazmat vehicles off their declared route against the truth of a simulated province."""
+    from experiments.off_route import off_route_study, render
+    from registry.settings import Settings
+
+    with progress("off-route") as report:
+        found = off_route_study(preset, Settings().seed, None, days, report)
+    emit(found, as_json, render)
+
+
 experiment.add_command(oracle_command)
 for _study in REAL_DATA_COMMANDS:
     experiment.add_command(_study)

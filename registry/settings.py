@@ -166,6 +166,11 @@ class Settings(BaseSettings):
         return self.home / "live"
 
     @property
+    def hazmat_routes_file(self) -> Path:
+        """Routes that were declared for hazmat vehicles, by pseudonym; readable by its owner only."""
+        return self.home / "declared" / "hazmat_routes.json"
+
+    @property
     def truth_dir(self) -> Path:
         """True intensities of the simulation; features and training never read it."""
         return self.home / "truth"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from features.cli import JSON_OPTION
+from features.supervision.routes_cli import routes
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -36,6 +37,9 @@ def live(ctx: click.Context, speed: float | None, from_time: str | None, vehicle
         ctx.invoke(replay, **wanted)
     else:
         click.echo(ctx.get_help())
+
+
+live.add_command(routes)
 
 
 @live.command()

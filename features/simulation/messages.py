@@ -115,11 +115,16 @@ def _block_packets(
 def _trip(
     world: World, usual: IntArray, vehicle: int, part: BlockDay, row: int, month: np.datetime64, travelled: float
 ) -> _Trip:
-    rng = generator(world.seed, Stream.ROADS, _ROUTE_OF_MONTH, vehicle, int(month.astype("datetime64[M]").astype(np.int64)))
-    route = int(usual[vehicle, rng.choice(N_USUAL, p=USUAL_SHARES)])
+    route = route_of_month(world, usual, vehicle, month)
     years = float((month - world.start).astype(np.float64)) / 365.25
     odometer = float(world.vehicles.odometer_km[vehicle] + years * world.vehicles.annual_km[vehicle])
     return _Trip(vehicle, part.day, route, travelled, odometer, bool(part.stuck[row]))
+
+
+def route_of_month(world: World, usual: IntArray, vehicle: int, month: np.datetime64) -> int:
+    """Return the route that a vehicle drives in a month, one of its usual ones (`usual_routes`)."""
+    rng = generator(world.seed, Stream.ROADS, _ROUTE_OF_MONTH, vehicle, int(month.astype("datetime64[M]").astype(np.int64)))
+    return int(usual[vehicle, rng.choice(N_USUAL, p=USUAL_SHARES)])
 
 
 def _moved(rng: np.random.Generator, part: BlockDay, row: int, trip: _Trip) -> Packets:

@@ -157,6 +157,13 @@ def route_geometry(route: IntArray, travelled_km: FloatArray) -> RoadPoints:
     )
 
 
+def vertices_of(route: int) -> FloatArray:
+    """Return longitude and latitude of a route's vertices, shape (n, 2)."""
+    routes = all_routes()
+    span = slice(int(routes.first[route]), int(routes.first[route] + _vertices(routes)[route]))
+    return np.stack([routes.lon[span], routes.lat[span]], axis=1)
+
+
 def _vertices(routes: Routes) -> IntArray:
     result: IntArray = np.diff(np.r_[routes.first, len(routes.km)])
     return result

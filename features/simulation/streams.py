@@ -30,6 +30,7 @@ class Stream(IntEnum):
     IDENTITIES = 18
     ROADS = 19
     MESSAGES = 20
+    DECLARED_ROUTES = 21
 
 
 def generator(seed: int, stream: Stream, *path: int) -> np.random.Generator:

@@ -148,16 +148,19 @@ def watch_live(service: LiveService, settings: Settings, *, supervise: bool = Tr
     """Return the watch of a live service of a home; without supervision it only scores."""
     from features.live.road_map import road_map
     from features.supervision.control import ControlZones, read_control_events
+    from features.supervision.corridors import DeclaredRoutes
     from features.supervision.papers import Papers
     from features.supervision.supervisor import Supervisor
     from features.warehouse import Warehouse
+    from registry.generation import epoch_of
 
     clock: Callable[[], datetime] = (lambda: service.now) if service.replay else (lambda: datetime.now(UTC))
     if not supervise:
         return LiveWatch(service, None, None, clock)
     papers = Papers.read(settings.feature_dir, service.roster)
     zones = ControlZones(road_map(), read_control_events(Warehouse(settings.warehouse_dir)))
-    supervisor = Supervisor(service.engine.fold, service.roster, papers, zones)
+    routes = DeclaredRoutes(settings.hazmat_routes_file, epoch_of(settings.warehouse_dir), road_map(), service.roster)
+    supervisor = Supervisor(service.engine.fold, service.roster, papers, zones, routes.corridors)
     book = AlertBook.open(settings)
     # Alerts that went on when the service stopped go on: they are not raised anew.
     supervisor.board.resume(

@@ -23,6 +23,10 @@ FRESH_S: Final = 90
 TAMPER_BITS: Final = (1 << 4) | (1 << 5) | (1 << 6) | (1 << 8)
 """GNSS fault, antenna cut, antenna short, main power lost: JT/T 808 alarm bits."""
 OFF_ROUTE_BIT: Final = 1 << 23
+OFF_ROUTE_KM: Final = (0.0, 1.0, 5.0)
+"""Kilometres beyond a declared corridor that are grade 0, 1 and 2. [A]"""
+TERMINAL_GRADE: Final = 2.0
+"""Grade of the terminal's own alarm."""
 NIGHT_H: Final = (22, 6)
 NIGHT_SHARE: Final = 0.8
 """Share of the limit by day that a coach may drive by night. [F2]"""
@@ -46,7 +50,8 @@ def read_signals(
     at_s
         Epoch seconds.
     further
-        Signals from elsewhere: papers, tiers of the fatigue score (`fatigue_tier`), grade of control (`control_grade`).
+        Signals from elsewhere: papers, tiers of the fatigue score (`fatigue_tier`), grade of control (`control_grade`),
+        kilometres beyond the declared corridor (`off_route_km`).
     slots
         Vehicles; all by default.
     """
@@ -64,13 +69,28 @@ def signals_of(
     caps
         Speed cap of each vehicle in km/h.
     """
-    fresh = (now["known"] == 1) & (at_s - now["last_s"] <= FRESH_S)
+    fresh, further = (now["known"] == 1) & (at_s - now["last_s"] <= FRESH_S), dict(further or {})
     found = {
         **_speeding(now, caps, fresh, at_s), **_duty(limits, now, fresh, at_s), **_terminal(now, fresh, at_s),
         "driving_kss": np.where(fresh, np.where(now["state"] == DRIVE, np.nan_to_num(now["kss"][:, 0], nan=1.0), 1.0), np.nan),
-        "off_route_bit": np.where(fresh, (now["alarm_bits"] & OFF_ROUTE_BIT) != 0, np.nan),
     }
-    return {name: values.astype(np.float64) for name, values in (found | dict(further or {})).items()}
+    beyond_km = further.pop("off_route_km", np.full(len(now), np.nan))
+    found["off_route_grade"] = np.where(fresh, off_route_grade(beyond_km, (now["alarm_bits"] & OFF_ROUTE_BIT) != 0), np.nan)
+    return {name: values.astype(np.float64) for name, values in (found | further).items()}
+
+
+def off_route_grade(beyond_km: FloatArray, alarm: npt.NDArray[np.bool_]) -> FloatArray:
+    """Return one grade of the corridor and of the terminal's own alarm, so that both are one alert.
+
+    Parameters
+    ----------
+    beyond_km
+        Kilometres beyond the corridor; not-a-number where none was declared.
+    alarm
+        Whether the terminal says that the vehicle is off its route.
+    """
+    by_corridor = np.where(np.isnan(beyond_km), 0.0, np.interp(beyond_km, OFF_ROUTE_KM, (0.0, 1.0, 2.0)))
+    return np.maximum(by_corridor, np.where(alarm, TERMINAL_GRADE, 0.0))
 
 
 def _speeding(now: Any, caps: FloatArray, fresh: npt.NDArray[np.bool_], at_s: int) -> dict[str, FloatArray]:

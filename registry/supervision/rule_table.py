@@ -13,6 +13,8 @@ ALARM_FOR_S: Final = 60
 """An alarm counts when it lasts so long. [F2]"""
 YELLOW_BEFORE_S: Final = 1_800
 """So long before a limit on driving time the alert is yellow. [A]"""
+OFF_ROUTE_FOR_S: Final = 180
+"""A vehicle counts as beyond its corridor, or as back in it, when it has been there for so long. [A]"""
 _PASSENGER: Final[tuple[Trade, ...]] = ("passenger", "long_distance_coach")
 _OPERATIONS: Final[dict[Trade, Operation]] = {
     "freight": "freight", "hazmat": "freight", "passenger": "passenger", "long_distance_coach": "long_distance_coach",
@@ -128,10 +130,14 @@ ALERT_RULES: Final = (
     ),
     AlertRule(
         rule_id="hazmat_off_route", zh="危货车辆偏离路线", en="hazmat vehicle off its route",
-        alert_class="route", signal="off_route_bit",
-        unit="bit", trades=("hazmat",), article="JT/T 808 alarm bit 23",
-        levels=(Level(severity="red", on=1.0, off=0.0, on_for_s=ALARM_FOR_S, off_for_s=ALARM_FOR_S, evidence="F1"),),
-        note="the terminal's own alarm: no resource of the annex holds the route of a hazmat vehicle",
+        alert_class="route", signal="off_route_grade",
+        unit="grade", trades=("hazmat",), article="JT/T 808 alarm bit 23",
+        levels=(
+            Level(severity="orange", on=1.0, off=0.3, on_for_s=OFF_ROUTE_FOR_S, off_for_s=OFF_ROUTE_FOR_S),
+            Level(severity="red", on=2.0, off=1.0, on_for_s=ALARM_FOR_S, off_for_s=ALARM_FOR_S, evidence="F1"),
+        ),
+        note="1: a kilometre beyond the corridor that was declared; 2: five, or the terminal's own alarm; no resource of the annex "
+             "holds such routes, so without a declaration only the terminal speaks",
     ),
     AlertRule(
         rule_id="control_zone", zh="驶入管制路段", en="in a section under control", alert_class="area", signal="control_grade",
