@@ -84,7 +84,7 @@ def test_a_signal_between_both_thresholds_changes_nothing():
 
 def test_a_rule_looks_at_its_trades_only():
     board = AlertBoard(["truck", "tanker"], ["e", "e"], ["freight", "hazmat"])
-    events = [e for at in (0, 60) for e in board.look(at, {"off_route_bit": np.array([1.0, 1.0])})]
+    events = [e for at in (0, 60) for e in board.look(at, {"off_route_grade": np.array([2.0, 2.0])})]
     assert [(e.vehicle_id, e.rule_id, e.severity) for e in events] == [("tanker", "hazmat_off_route", "red")]
 
 
