@@ -87,6 +87,9 @@ class Settings(BaseSettings):
         JSON file of limits that replace those of `roadrisk monitor`, by product; none by default.
     cjk_font
         Font file with Chinese characters for pictures and PDF documents; by default the system's folders are searched.
+    health_data
+        Whether drivers may declare health data under a separate consent; off by default, and then nothing of it is asked, kept
+        or read.
     webhook_hosts
         Hosts that alerts may be sent to by webhooks, as a JSON list of `host` or `host:port`; none by default.
     optuna_storage
@@ -143,6 +146,7 @@ class Settings(BaseSettings):
     gate_rules: Path | None = None
     monitor_limits: Path | None = None
     cjk_font: Path | None = None
+    health_data: bool = False
     webhook_hosts: tuple[str, ...] = ()
 
     @property

@@ -141,6 +141,26 @@ class LiveRelay:
             raise _away() from error
         return found
 
+    def driver(self, driver_id: str) -> dict[str, Any]:
+        """Return what the live service says of one driver by his card.
+
+        Raises
+        ------
+        NotFound
+            If his card was in none of the vehicles.
+        ServiceUnavailable
+            If the service does not answer.
+        """
+        try:
+            found: dict[str, Any] = orjson.loads(self._get(f"/v1/live/fleet/drivers/{quote(driver_id, safe='')}"))
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code == httpx.codes.NOT_FOUND:
+                raise NotFound("no card of this driver was in a vehicle", where="live service") from None
+            raise _away() from error
+        except (httpx.HTTPError, orjson.JSONDecodeError, IntegrityError) as error:
+            raise _away() from error
+        return found
+
     def _refreshed(self) -> State:
         try:
             run, number = (self.seen[0].run, self.seen[1].number) if self.seen else (0, 0)

@@ -49,7 +49,7 @@ def fleet_routes(service: LiveService, key: str) -> list[Route]:
     door = FleetDoor(service, look, key)
     return [
         Route("/v1/live/fleet", door.frame), Route("/v1/live/fleet/roster", door.roster),
-        Route("/v1/live/fleet/vehicles/{vehicle_id}", door.vehicle),
+        Route("/v1/live/fleet/vehicles/{vehicle_id}", door.vehicle), Route("/v1/live/fleet/drivers/{driver_id}", door.driver),
     ]
 
 
@@ -75,6 +75,10 @@ class FleetDoor:
     async def vehicle(self, request: Request) -> Response:
         """Return the duty of one vehicle now, where it is, and what it did in the last 24 hours."""
         return await self._json(request, lambda: self._vehicle(request.path_params["vehicle_id"]))
+
+    async def driver(self, request: Request) -> Response:
+        """Return the duty of one driver by his card, for the page that he opens himself."""
+        return await self._json(request, lambda: self._service.driver(request.path_params["driver_id"]))
 
     async def _json(self, request: Request, read: Callable[[], dict[str, Any]]) -> Response:
         if not may_ask(request, self._key):

@@ -11,6 +11,7 @@ from registry.access.duties_cli import duties
 from registry.access.keys_cli import keys
 from registry.access.scenarios_cli import scenarios
 from registry.access.statements_cli import disclosure, statement
+from registry.care.cli import consent, consent_notice, health, subject_link, subject_requests
 from registry.cli_options import json_option, local_time, now, settings_now
 
 if TYPE_CHECKING:
@@ -27,7 +28,10 @@ def access() -> None:
     """Manage who may ask what: consumers, API keys, scenarios (场景), quotas, statements."""
 
 
-for command in (consumers, keys, quota, scenarios, statement, disclosure, duties):
+for command in (
+    consumers, keys, quota, scenarios, statement, disclosure, duties, subject_link, subject_requests, consent, consent_notice,
+    health,
+):
     access.add_command(command)
 
 

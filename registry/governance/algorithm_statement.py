@@ -73,7 +73,7 @@ def _assessment(facts: Facts, *, separate: bool) -> list[Block]:
                       "个人信息保护法第55条、第56条")),
         *table(("评估事项", "情况"), [
             ("处理目的、方式是否合法、正当、必要", facts.scenario.request.basis),
-            ("是否含敏感个人信息", "含行踪轨迹，须单独同意" if separate else "不含行踪轨迹、健康信息"),
+            ("是否含敏感个人信息", "含行踪轨迹，须单独同意；不含健康信息" if separate else "不含行踪轨迹、健康信息"),
             ("对个人权益的影响及风险", TO_FILL), ("保护措施是否合法、有效并与风险相适应", "见场景建设方案附件第五部分"),
             ("评估结论与日期", TO_FILL),
         ]),

@@ -12,6 +12,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from registry.errors import RoadRiskError
 from serving.console.correction_routes import correction_router
 from serving.console.decision_routes import decision_router
+from serving.console.driver_guard import DriverGuard
+from serving.console.driver_routes import driver_router
 from serving.console.entry_routes import entry_router
 from serving.console.governance_exports import export_router
 from serving.console.governance_records import record_router
@@ -49,7 +51,9 @@ def create_console(console: Console) -> ASGIApp:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _defect)
     warm_up(portraits.panel)
-    return Guard(app, gate=console.door.gate, sessions=console.sessions, https=console.settings.console_https)
+    app.include_router(driver_router(console, portraits.dossier))
+    guarded = Guard(app, gate=console.door.gate, sessions=console.sessions, https=console.settings.console_https)
+    return DriverGuard(app, guarded, console=console)
 
 
 class Fork:

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 SESSION_COOKIE: Final = "roadrisk_session"
 FORM_COOKIE: Final = "roadrisk_form"
 LANGUAGE_COOKIE: Final = "roadrisk_language"
-_YEAR_S: Final = 365 * 24 * 3600
+YEAR_S: Final = 365 * 24 * 3600
 STREAM: Final = f"{ROOT}/live/stream"
 _LOGIN: Final = f"{ROOT}/login"
 _OPEN: Final = frozenset((_LOGIN, f"{ROOT}/disclosure"))
 """What is shown to whoever comes: the way in, and what the plan (section 7 (1) 3) discloses to the public."""
-_FORM_ID: Final = re.compile(r"[0-9a-f]{32}")
+FORM_ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
 class Guard:
@@ -58,10 +58,10 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        cookies, now = _cookies(scope), self._gate.clock()
+        cookies, now = cookies_of(scope), self._gate.clock()
         # It goes back into a header, so only our own form of it is taken.
         held = cookies.get(FORM_COOKIE, "")
-        before_login = held if _FORM_ID.fullmatch(held) else secrets.token_hex(16)
+        before_login = held if FORM_ID.fullmatch(held) else secrets.token_hex(16)
         problem: Problem | None = None
         session = self._sessions.open(cookies.get(SESSION_COOKIE), now)
         try:
@@ -71,7 +71,7 @@ class Guard:
         session = session if caller else None
         bound_to = session.id if session else before_login
         visit = Visit(
-            language=_language(scope, cookies), session=session, caller=caller, form_token=self._sessions.form_token(bound_to),
+            language=language_of(scope, cookies), session=session, caller=caller, form_token=self._sessions.form_token(bound_to),
             renewed=self._sessions.seen(session, now) if session else None,
         )
         silent = scope["path"].startswith(f"{ROOT}/static/") or in_background(scope)
@@ -105,7 +105,7 @@ class Guard:
         return None
 
     def _set_cookies(self, visit: Visit, before_login: str, *, had: bool) -> list[tuple[bytes, bytes]]:
-        made = [self._cookie(LANGUAGE_COOKIE, visit.language, f"Max-Age={_YEAR_S}")]
+        made = [self._cookie(LANGUAGE_COOKIE, visit.language, f"Max-Age={YEAR_S}")]
         renewed: Session | None = visit.renewed
         if renewed is not None:
             made.append(self._cookie(SESSION_COOKIE, self._sessions.seal(renewed)))
@@ -125,14 +125,16 @@ def in_background(scope: Scope) -> bool:
     return scope["path"] == STREAM or (scope["method"] == "GET" and header(scope, b"x-fragment") == "live")
 
 
-def _cookies(scope: Scope) -> dict[str, str]:
+def cookies_of(scope: Scope) -> dict[str, str]:
+    """Return the cookies of a request, none where they cannot be read."""
     try:
         return {name: morsel.value for name, morsel in SimpleCookie(header(scope, b"cookie")).items()}
     except CookieError:
         return {}
 
 
-def _language(scope: Scope, cookies: dict[str, str]) -> str:
+def language_of(scope: Scope, cookies: dict[str, str]) -> str:
+    """Return the language that a visitor asks for, or chose before."""
     asked = parse_qs(scope["query_string"].decode("latin-1")).get("lang", [""])[-1]
     wishes = (asked, cookies.get(LANGUAGE_COOKIE, ""))
     return next((wish for wish in wishes if wish in LANGUAGES), LANGUAGES[0])

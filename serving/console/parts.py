@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from registry.access.roles import ROLES
 from registry.errors import AccessRefused
+from registry.local_time import SHANGHAI
 from registry.promotion import history
 from registry.signing import API_PEPPER, pseudonym_keys, read_secret
+from serving.console.care_desk import CareDesk
 from serving.console.choice import ConsoleDoor
+from serving.console.driver_session import DriverSessions
 from serving.console.login_limit import LoginLimit
 from serving.console.names import Names
 from serving.console.session import Sessions
@@ -52,6 +55,8 @@ class Console:
         Signs reports of decisions.
     relay
         What the live service says.
+    care, driver_sessions
+        Links and consents of drivers, and which of them have opened their own page.
     alerts
         Alerts of supervision; None where there is no ledger of them.
     driver_id
@@ -67,12 +72,18 @@ class Console:
     reports: Reports
     driver_id: Callable[[str], str]
     relay: LiveRelay
+    care: CareDesk
+    driver_sessions: DriverSessions
     alerts: AlertDesk | None = None
     limit: LoginLimit = field(default_factory=LoginLimit)
 
     def now(self) -> datetime:
         """Return the current instant."""
         return self.door.gate.clock()
+
+    def today(self) -> date:
+        """Return the local day."""
+        return self.now().astimezone(SHANGHAI).date()
 
     def sees_all(self, caller: Caller) -> bool:
         """Return whether a caller may see every decision, and so the names behind them and who looked."""
@@ -113,13 +124,13 @@ def open_console(
     from features.pseudonyms import pseudonym
     from serving.live_relay import open_relay
 
-    sessions = Sessions(
-        read_secret(settings.keys_dir, API_PEPPER), idle_s=60 * settings.console_idle_min,
-        longest_s=3600 * settings.console_longest_h,
-    )
+    pepper = read_secret(settings.keys_dir, API_PEPPER)
+    ends = {"idle_s": 60 * settings.console_idle_min, "longest_s": 3600 * settings.console_longest_h}
+    sessions = Sessions(pepper, **ends)
     keys = pseudonym_keys(settings.keys_dir)
     return Console(
         desk=desk, door=ConsoleDoor(door.gate), past=past, sessions=sessions, settings=settings,
         names=Names(settings.directory_dir), reports=reports,
-        driver_id=partial(pseudonym, keys, "person"), relay=open_relay(settings), alerts=alerts,
+        driver_id=partial(pseudonym, keys, "person"), relay=open_relay(settings),
+        care=CareDesk(settings), driver_sessions=DriverSessions(pepper, **ends), alerts=alerts,
     )

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from fastapi import Request
 
     from registry.access.parties import Caller
+    from serving.console.driver_session import DriverSession
     from serving.console.session import Session
 
 VISIT: Final = "visit"
@@ -31,6 +32,8 @@ class Visit:
         Fields of the form that came, by name.
     renewed
         The session that the answer's cookie will hold; a handler replaces it at login and logout.
+    driver, driver_id, driver_renewed
+        The same of a driver on his own page (`serving.console.driver_guard`), and his pseudonym.
     """
 
     language: str
@@ -39,6 +42,9 @@ class Visit:
     form_token: str
     form: Mapping[str, str] = field(default_factory=dict)
     renewed: Session | None = None
+    driver: DriverSession | None = None
+    driver_id: str | None = None
+    driver_renewed: DriverSession | None = None
 
 
 def visit_of(request: Request) -> Visit:

@@ -33,15 +33,16 @@ if TYPE_CHECKING:
     from features.live.service import LiveService
     from registry.access.grants import Grant
     from registry.access.roles import Action
+    from serving.fatigue.care import CareNotices
     from serving.fatigue.scorer import LiveFatigue
     from serving.gate import Gate
 
 _ABSTAINS: Final = "grey"
 
 
-def reader_routes(service: LiveService, fatigue: LiveFatigue, gate: Gate) -> list[Route]:
+def reader_routes(service: LiveService, fatigue: LiveFatigue, gate: Gate, care: CareNotices) -> list[Route]:
     """Return the paths."""
-    readers = LiveReaders(service, fatigue, gate)
+    readers = LiveReaders(service, fatigue, gate, care)
     return [
         Route(f"/v1/{SUPERVISION}/live/vehicles/{{vehicle_id}}", readers.duty),
         Route(f"/v1/{DRIVER_FATIGUE.id}/live/vehicles/{{vehicle_id}}", readers.score),
@@ -57,10 +58,12 @@ class LiveReaders:
         The live service and its scorer.
     gate
         Knows keys and scenarios.
+    care
+        Says what drivers let their operator see.
     """
 
-    def __init__(self, service: LiveService, fatigue: LiveFatigue, gate: Gate) -> None:
-        self._service, self._fatigue, self._gate = service, fatigue, gate
+    def __init__(self, service: LiveService, fatigue: LiveFatigue, gate: Gate, care: CareNotices) -> None:
+        self._service, self._fatigue, self._gate, self._care = service, fatigue, gate, care
 
     async def duty(self, request: Request) -> Response:
         """Answer with the duty of one vehicle now."""
@@ -95,6 +98,7 @@ class LiveReaders:
         at_s = int(self._service.now.timestamp())
         said = self._fatigue.document(slot, at_s)
         beside = {name: said[name] for name in ("why", "as_of", "age_s", "forecast")}
+        beside["health_notice"] = self._care.of_vehicle(grant, request.path_params["vehicle_id"], at_s)
         if said["tier"]["code"] == _ABSTAINS:
             # Nothing was scored, so nothing is recorded or counted.
             return {**beside, "answer": None}

@@ -28,6 +28,7 @@ from serving.asked import Asked
 from serving.desk import ScoringDesk, new_score_id
 from serving.detail import reduced
 from serving.fatigue.ahead import forecast
+from serving.fatigue.care import CareNotices
 from serving.fatigue.documents import document_of
 from serving.fatigue.inputs import KnownInputs
 from serving.fatigue.model import FollowedModel
@@ -215,7 +216,8 @@ class LiveFatigue:
 
     def routes(self) -> list[Route]:
         """Return the paths on which consumers read live scores under their scenarios."""
-        return reader_routes(self._service, self, open_gate(self._settings, self._decisions, lambda: datetime.now(UTC)))
+        gate = open_gate(self._settings, self._decisions, lambda: datetime.now(UTC))
+        return reader_routes(self._service, self, gate, CareNotices(self._service, self._settings))
 
     def desk(self) -> ScoringDesk:
         """Return the desk that records scores of the live fleet; raises ServiceUnavailable where there is no store yet."""

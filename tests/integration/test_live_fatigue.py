@@ -5,20 +5,24 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from features.live.cards import CardEvent
 from features.live.fatigue import TIER_RANKS, Why
 from features.online import OnlineInputs, OnlineStore
 from features.supervision.live_watch import LiveWatch
 from features.supervision.supervisor import Supervisor
 from registry.access.changes import Writer
 from registry.access.terms import Term
+from registry.care.book import CareBook
+from registry.care.health import Declared
 from registry.decisions import DecisionLedger
 from registry.errors import ServiceUnavailable
 from registry.products import DRIVER_FATIGUE
@@ -305,3 +309,41 @@ def test_a_live_score_that_a_consumer_reads_is_a_recorded_decision(fleet: Fleet,
     statuses = {consumer: ask[consumer].get(f"{SCORE}/{vehicle}").status_code for consumer in ("stranger", "insurer-a", "late")}
     assert statuses == {"stranger": 404, "insurer-a": 403, "late": 403}
     ledger.close()
+
+
+DRIVER = "d" * 24
+
+
+def test_an_operator_sees_the_advice_that_its_driver_lets_it_see_and_nobody_else_does(
+    fleet: Fleet, ask: dict[str, AppClient]
+) -> None:
+    vehicle, now = fleet.vehicles[0][0], datetime.now(UTC)
+    fleet.service.drivers._log.add([CardEvent(fleet.start_s + at("05:00"), vehicle, DRIVER, "in")])
+    before = ask["carrier"].get(f"{SCORE}/{vehicle}").json()
+    assert before["health_notice"] is None
+    with closing(CareBook(fleet.settings)) as book:
+        said = {"version": "v", "channel": "page", "by": "本人", "at": now}
+        book.consent(DRIVER, "fatigue_care", given=True, **said)
+        book.declare(DRIVER, Declared(code="sleep_apnoea_untreated", until=date(2027, 6, 1)), by="本人", at=now)
+        on = fleet.settings.model_copy(update={"health_data": True})
+
+        def notices(settings: Settings = on) -> dict[str, Any]:
+            fleet.fatigue._settings = settings
+            app = fleet.service.app(fleet.fatigue.routes())
+            return {
+                consumer: AppClient(app, key=token_of(fleet.settings, consumer, now)).get(f"{SCORE}/{vehicle}").json()
+                for consumer in ("authority", "carrier")
+            }
+
+        # The consent is for the driver himself only.
+        assert [one["health_notice"] for one in notices().values()] == [None, None]
+        book.consent(DRIVER, "fatigue_care_employer", given=True, **said)
+        told = notices()
+        assert told["authority"]["health_notice"] is None
+        assert told["carrier"]["health_notice"]["advised_rest_in_min"] == 0
+        assert "apnoea" not in json.dumps(told["carrier"])
+        assert told["carrier"]["answer"]["points"] == before["answer"]["points"]
+        assert told["carrier"]["answer"]["tier"] == before["answer"]["tier"]
+        assert notices(fleet.settings)["carrier"]["health_notice"] is None
+        book.consent(DRIVER, "fatigue_care_employer", given=False, **said)
+        assert notices()["carrier"]["health_notice"] is None

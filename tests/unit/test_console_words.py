@@ -35,7 +35,7 @@ PREFIXES = (
     "picture.", "part.", "revision.", "alert.", "moved.",
     "changed.", "unit.", "built.", "evidence.", "supplier.", "correction.", "clock.",
     "event.", "place.", "portrait.circle_",
-    "live.tier_", "live.state_", "live.away_", "live.doing_", "live.trade_", "live.group_", "live.none_",
+    "me.part_", "me.purpose_", "live.tier_", "live.state_", "live.away_", "live.doing_", "live.trade_", "live.group_", "live.none_",
 )
 
 

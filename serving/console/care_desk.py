@@ -1,0 +1,33 @@
+"""The ledger of care as the console holds it, opened when the first driver comes: a console needs no such ledger before."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from registry.care.book import CareBook
+    from registry.settings import Settings
+
+
+class CareDesk:
+    """Opens the book once.
+
+    Parameters
+    ----------
+    settings
+        Where ledger and keys lie.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings, self._lock = settings, threading.Lock()
+        self._book: CareBook | None = None
+
+    def book(self) -> CareBook:
+        """Return the book; it raises what `CareBook` raises."""
+        from registry.care.book import CareBook
+
+        with self._lock:
+            if self._book is None:
+                self._book = CareBook(self._settings)
+            return self._book
