@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -76,7 +76,7 @@ class Gate:
         self.rates.take(grant, now_s=time.monotonic())
         return grant
 
-    def check_quota(self, grant: Grant, *, kind: Action, calls: int = 1) -> None:
+    def check_quota(self, grant: Grant, *, kind: Action | Literal["minute_scores"], calls: int = 1) -> None:
         """Refuse early what the record would refuse: the count itself is made with the record, in one transaction.
 
         Raises

@@ -7,7 +7,7 @@ or by day, with the limit that the transaction holds: so exactly so many calls p
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 
 from registry.access.grants import Grant
 from registry.access.roles import Action
@@ -19,8 +19,11 @@ QUOTA: Final = "quota"
 """Kind of the counts that hold a limit, over all scenarios and kinds of calls of a product; statements pass over them."""
 
 
-def counts_of(grant: Grant, *, kind: Action, n: int = 1, now: datetime) -> tuple[Count, ...]:
-    """Return what to count for calls under a grant, in the transaction of their decision (`registry.decisions.Beside`)."""
+def counts_of(grant: Grant, *, kind: Action | Literal["minute_scores"], n: int = 1, now: datetime) -> tuple[Count, ...]:
+    """Return what to count for calls under a grant, in the transaction of their decision (`registry.decisions.Beside`).
+
+    A page of minute scores that a stream sends is one call of the kind `minute_scores`; no decision belongs to it.
+    """
     month = Count(
         consumer=grant.consumer, product=grant.product, scenario=grant.scenario, period=period_of(now), kind=kind, n=n
     )

@@ -11,11 +11,13 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
-from registry.access.rules import AccessRules
 from registry.errors import ConfigurationError, InvalidRequest
-from registry.resources.schema import Evidence
+
+if TYPE_CHECKING:
+    from registry.access.rules import AccessRules
+    from registry.resources.schema import Evidence
 
 Purpose = Literal["fatigue_care", "fatigue_care_employer"]
 PURPOSES: Final[tuple[Purpose, ...]] = get_args(Purpose)

@@ -59,6 +59,13 @@ class CareNotices:
         run = next((one["used_s"] for one in driver["limits"] if one["rule"] == RUN), None)
         return health_notice(book.declared(driver["driver_id"]), on=_day(at_s), driven_s=None if run is None else float(run))
 
+    def close(self) -> None:
+        """Let go of the ledger."""
+        with self._lock:
+            if self._book is not None:
+                self._book.close()
+                self._book = None
+
     def _opened(self) -> CareBook:
         from registry.care.book import CareBook
 

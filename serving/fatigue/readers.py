@@ -11,41 +11,53 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from features.live.roster import no_vehicle
-from registry.data_products import SUPERVISION
-from registry.errors import AccessRefused, RoadRiskError
+from registry.access.usage import counts_of
+from registry.data_products import DATA_PRODUCTS, SUPERVISION
+from registry.errors import AccessRefused, InvalidRequest, RoadRiskError
+from registry.ledger_beside import Beside
 from registry.products import DRIVER_FATIGUE
 from registry.supervision.sight import RESOURCES
 from serving.asked import Asked
 from serving.desk import new_score_id
 from serving.detail import reduced
 from serving.encode import encoded
+from serving.fatigue.frames import ScoreFrames, read_mark
+from serving.fatigue.stream import MEDIA_TYPE as MEDIA_EVENTS
+from serving.fatigue.stream import STREAM_S, Places, score_stream
 from serving.gate import SCENARIO
 from serving.problems import MEDIA_TYPE, problem_of
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     from starlette.requests import Request
 
     from features.live.service import LiveService
     from registry.access.grants import Grant
     from registry.access.roles import Action
+    from registry.decisions import DecisionLedger
     from serving.fatigue.care import CareNotices
+    from serving.fatigue.frames import Mark
     from serving.fatigue.scorer import LiveFatigue
     from serving.gate import Gate
 
 _ABSTAINS: Final = "grey"
 
 
-def reader_routes(service: LiveService, fatigue: LiveFatigue, gate: Gate, care: CareNotices) -> list[Route]:
-    """Return the paths."""
-    readers = LiveReaders(service, fatigue, gate, care)
+def reader_routes(
+    service: LiveService, fatigue: LiveFatigue, gate: Gate, care: CareNotices, decisions: DecisionLedger
+) -> list[Route]:
+    """Return the paths; uses of the stream are counted beside `decisions`."""
+    readers = LiveReaders(service, fatigue, gate, care, decisions)
     return [
         Route(f"/v1/{SUPERVISION}/live/vehicles/{{vehicle_id}}", readers.duty),
         Route(f"/v1/{DRIVER_FATIGUE.id}/live/vehicles/{{vehicle_id}}", readers.score),
+        Route(f"/v1/{DRIVER_FATIGUE.id}/live/stream", readers.stream),
     ]
 
 
@@ -60,10 +72,17 @@ class LiveReaders:
         Knows keys and scenarios.
     care
         Says what drivers let their operator see.
+    decisions
+        Ledger beside which uses of the stream are counted.
     """
 
-    def __init__(self, service: LiveService, fatigue: LiveFatigue, gate: Gate, care: CareNotices) -> None:
+    def __init__(
+        self, service: LiveService, fatigue: LiveFatigue, gate: Gate, care: CareNotices, decisions: DecisionLedger
+    ) -> None:
         self._service, self._fatigue, self._gate, self._care = service, fatigue, gate, care
+        self._decisions, self._places = decisions, Places()
+        self._frames = ScoreFrames(service.roster.vehicle_id, fatigue.seen)
+        self.stream_s = STREAM_S
 
     async def duty(self, request: Request) -> Response:
         """Answer with the duty of one vehicle now."""
@@ -73,15 +92,45 @@ class LiveReaders:
         """Answer with the live score of one vehicle."""
         return await self._answered(request, self._score)
 
+    async def stream(self, request: Request) -> Response:
+        """Stream the newest minute scores of all vehicles that the caller may read."""
+        named = new_score_id()
+        try:
+            grant, slots, after = await run_in_threadpool(self._streaming, request)
+        except RoadRiskError as error:
+            return _refused(error, named)
+        events = score_stream(
+            self._frames, after, slots, lambda: self._count(grant), places=self._places, stream_s=self.stream_s,
+        )
+        return StreamingResponse(events, media_type=MEDIA_EVENTS, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+
+    def _streaming(self, request: Request) -> tuple[Grant, npt.NDArray[np.int64], Mark]:
+        grant = self._allowed(request, DRIVER_FATIGUE.id, "score")
+        # The scores of the board rest on all that the model reads; what is not covered cannot be left out of them afterwards.
+        if not grant.covers(DATA_PRODUCTS[DRIVER_FATIGUE.id].resources):
+            raise AccessRefused(
+                "the scenario does not cover everything that minute scores rest on", where=f"scenario {grant.scenario}",
+                remedy="Ask for single vehicles, or apply for a scenario of all resources.", details={"lacking": "resource"},
+            )
+        self._gate.check_quota(grant, kind="minute_scores")
+        told = request.headers.get("last-event-id")
+        after = self._frames.mark() if told is None else read_mark(told)
+        if after is None:
+            raise InvalidRequest("this is no id of this stream", where="Last-Event-ID", remedy="Send back the last id, or none.")
+        owners = np.array(self._service.roster.enterprise_id, dtype=object)
+        mine = np.ones(len(owners), bool) if grant.sight == "all" else owners == grant.subject
+        return grant, np.flatnonzero(mine), after
+
+    def _count(self, grant: Grant) -> None:
+        now = self._gate.clock()
+        self._decisions.keep(Beside(counts=counts_of(grant, kind="minute_scores", now=now)), at=now)
+
     async def _answered(self, request: Request, answer: Callable[[Request, str], dict[str, Any]]) -> Response:
         named = new_score_id()
         try:
             body = encoded(await run_in_threadpool(answer, request, named))
         except RoadRiskError as error:
-            problem = problem_of(error)
-            return Response(
-                problem.body(named), status_code=problem.status, media_type=MEDIA_TYPE, headers=dict(problem.headers),
-            )
+            return _refused(error, named)
         return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
 
     def _duty(self, request: Request, _: str) -> dict[str, Any]:
@@ -106,7 +155,16 @@ class LiveReaders:
         return {**beside, "answer": self._fatigue.answered(slot, at_s, Asked(named, started, grant))}
 
     def _granted(self, request: Request, product: str, action: Action) -> tuple[Grant, int]:
-        """Return the grant and the vehicle's slot; a vehicle that may not be known of looks like none.
+        """Return the grant and the vehicle's slot; raises NotFound too where it is none of the caller's, as if there were none."""
+        grant = self._allowed(request, product, action)
+        roster = self._service.roster
+        slot = roster.slot(request.path_params["vehicle_id"])
+        if grant.sight != "all" and roster.enterprise_id[slot] != grant.subject:
+            raise no_vehicle()
+        return grant, slot
+
+    def _allowed(self, request: Request, product: str, action: Action) -> Grant:
+        """Return the grant of a caller who has live vehicles.
 
         Raises
         ------
@@ -114,8 +172,6 @@ class LiveReaders:
             If there is no live key.
         AccessRefused
             If no scenario covers it.
-        NotFound
-            If the vehicle is none of the caller's.
         """
         caller = self._gate.caller(request.headers)
         grant = self._gate.grant(caller, product=product, action=action, scenario=request.headers.get(SCENARIO))
@@ -129,8 +185,9 @@ class LiveReaders:
                 "the scenario does not cover positions", where=f"scenario {grant.scenario}",
                 remedy="Apply for a scenario that covers vehicle_location.", details={"lacking": "resource"},
             )
-        roster = self._service.roster
-        slot = roster.slot(request.path_params["vehicle_id"])
-        if grant.sight != "all" and roster.enterprise_id[slot] != grant.subject:
-            raise no_vehicle()
-        return grant, slot
+        return grant
+
+
+def _refused(error: RoadRiskError, named: str) -> Response:
+    problem = problem_of(error)
+    return Response(problem.body(named), status_code=problem.status, media_type=MEDIA_TYPE, headers=dict(problem.headers))

@@ -85,6 +85,9 @@ class LiveFatigue:
         self._values = np.full((n, 0), np.nan)
         self._answers: OrderedDict[tuple[int, int, str, frozenset[str] | None], tuple[OnlineInputs, Scored]] = OrderedDict()
         self._waiting: list[Decision] = []
+        self._named: list[tuple[int, int, str]] = []
+        self._recorded: dict[int, tuple[int, str]] = {}
+        self._cares: list[CareNotices] = []
         self._problem = ""
         self._counts = {"scored": 0, "forecast": 0, "explained": 0, "recorded": 0}
         self._cpu_s = {"scored": 0.0, "forecast": 0.0}
@@ -122,6 +125,8 @@ class LiveFatigue:
             decision = self._decision(event) if raises else None
             if decision is not None:
                 self._waiting.append(decision)
+                slot = self._service.roster.slot(event.vehicle_id)
+                self._named.append((slot, int(self.board.row_s[slot]), decision.score_id))
             found.append(event if decision is None else replace(event, score_id=decision.score_id))
         return found
 
@@ -130,7 +135,19 @@ class LiveFatigue:
         if self._waiting:
             self._decisions.record_many(self._waiting)
             self._counts["recorded"] += len(self._waiting)
-            self._waiting = []
+            with self._lock:
+                self._recorded.update({slot: (row_s, score_id) for slot, row_s, score_id in self._named})
+            self._waiting, self._named = [], []
+
+    def seen(self) -> tuple[FatigueBoard, npt.NDArray[np.object_]]:
+        """Return a copy of the board as of now, and by slot the id under which that very score was recorded, else empty."""
+        with self._lock:
+            seen = self.board.seen_at(int(self._service.now.timestamp()))
+            named = np.full(seen.n_vehicles, "", dtype=object)
+            for slot, (row_s, score_id) in self._recorded.items():
+                if int(seen.row_s[slot]) == row_s:
+                    named[slot] = score_id
+        return seen, named
 
     def look_ahead(self, at_s: int) -> None:
         """Forecast the vehicles on a trip whose positions have moved on since the last forecast."""
@@ -217,7 +234,9 @@ class LiveFatigue:
     def routes(self) -> list[Route]:
         """Return the paths on which consumers read live scores under their scenarios."""
         gate = open_gate(self._settings, self._decisions, lambda: datetime.now(UTC))
-        return reader_routes(self._service, self, gate, CareNotices(self._service, self._settings))
+        care = CareNotices(self._service, self._settings)
+        self._cares.append(care)
+        return reader_routes(self._service, self, gate, care, self._decisions)
 
     def desk(self) -> ScoringDesk:
         """Return the desk that records scores of the live fleet; raises ServiceUnavailable where there is no store yet."""
@@ -243,6 +262,8 @@ class LiveFatigue:
         """Let go of store and ledgers."""
         self._model.close()
         self._decisions.close()
+        for care in self._cares:
+            care.close()
         if self._inputs is not None:
             self._inputs.store.close()
 

@@ -62,6 +62,7 @@ def test_open_see_object_consent_declare_withdraw_and_close(page: Page, site: Si
         page.click("#asked button[type=submit]")
     expect(page.locator("#asked ul")).to_contain_text("the data are wrong")
 
+    page.goto(f"{site.url}/console/me?lang=en")
     page.locator("#consents summary").first.click()
     page.check("#consents input[name=agree]")
     page.locator("#consents button[type=submit]").first.click()

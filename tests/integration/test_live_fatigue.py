@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import math
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
+import uvicorn
+from starlette.applications import Starlette
 
 from features.live.cards import CardEvent
+from features.live.documents import iso
 from features.live.fatigue import TIER_RANKS, Why
 from features.online import OnlineInputs, OnlineStore
 from features.supervision.live_watch import LiveWatch
@@ -37,6 +43,7 @@ from tests.lib.client import AppClient
 from tests.lib.fatigue import Fleet, fatigue_bundle
 from tests.lib.homes import make_live
 from tests.lib.positions import Leg, at
+from tests.lib.processes import free_port
 
 SAME = ("score", "points", "percentile", "tier", "answer", "reasons", "groups", "decomposition", "no_score", "coverage")
 
@@ -347,3 +354,99 @@ def test_an_operator_sees_the_advice_that_its_driver_lets_it_see_and_nobody_else
         assert notices(fleet.settings)["carrier"]["health_notice"] is None
         book.consent(DRIVER, "fatigue_care_employer", given=False, **said)
         assert notices()["carrier"]["health_notice"] is None
+
+
+def served(fleet: Fleet) -> Iterator[tuple[str, uvicorn.Server]]:
+    """Serve the readers of a fleet over a real line."""
+    monkey = pytest.MonkeyPatch()
+    monkey.setattr("serving.fatigue.readers.STREAM_S", 2.5)
+    port = free_port()
+    app = Starlette(routes=fleet.fatigue.routes())
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="critical", access_log=False))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        deadline = time.monotonic() + 30
+        while not server.started:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        yield f"http://127.0.0.1:{port}", server
+    finally:
+        monkey.undo()
+        server.should_exit = True
+        thread.join()
+
+
+STREAM = "/v1/driver_fatigue/live/stream"
+
+
+def events_of(text: str) -> list[tuple[str, dict[str, Any]]]:
+    """Return (id, value) of the scores of a stream."""
+    blocks = [dict(line.split(": ", 1) for line in block.splitlines() if ": " in line) for block in text.split("\n\n")]
+    return [(block["id"], json.loads(block["data"])) for block in blocks if block.get("event") == "score"]
+
+
+def test_minute_scores_stream_to_whose_vehicles_they_are_and_resume(fleet: Fleet, ask: dict[str, AppClient]) -> None:
+    vehicle, now = fleet.vehicles[0][0], datetime.now(UTC)
+    keys = {name: token_of(fleet.settings, name, now) for name in ("authority", "carrier", "stranger", "insurer-a", "late")}
+    with contextmanager(served)(fleet) as (url, _), httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
+        def streamed(name: str, **headers: str) -> list[tuple[str, dict[str, Any]]]:
+            with client.stream("GET", STREAM, headers={"Authorization": f"Bearer {keys[name]}", **headers}) as answer:
+                assert answer.status_code == 200, answer.read()
+                assert answer.headers["content-type"].startswith("text/event-stream")
+                return events_of("".join(answer.iter_text()))
+
+        first = streamed("carrier")
+        assert [one["vehicle_id"] for _, one in first] == [vehicle]
+        mark, value = first[0]
+        board = fleet.fatigue.board
+        assert value["points"] == round(float(board.points[0]), 1)
+        assert value["tier"]["code"] in {"orange", "red"}
+        assert value["forecast"]["minutes_to_orange"] == 0
+        assert value["score_id"] is None
+        # Nothing is repeated to who has seen it; the next minute's value comes, and the newest alone.
+        assert streamed("carrier", **{"Last-Event-ID": mark}) == []
+        for clock in ("09:56", "09:57", "09:58"):
+            fleet.look(at(clock))
+        again = streamed("carrier", **{"Last-Event-ID": mark})
+        assert [one["as_of"] for _, one in again] == [iso(int(board.row_s[0]))]
+        assert streamed("stranger") == []
+        assert {one["vehicle_id"] for _, one in streamed("authority")} == {vehicle}
+        refused = {
+            name: client.get(STREAM, headers={"Authorization": f"Bearer {keys[name]}"}).status_code
+            for name in ("insurer-a", "late")
+        }
+        assert refused == {"insurer-a": 403, "late": 403}
+        assert client.get(STREAM).status_code == 401
+        wrong = client.get(STREAM, headers={"Authorization": f"Bearer {keys['carrier']}", "Last-Event-ID": "abc"})
+        assert wrong.status_code == 422
+        ledger = DecisionLedger.open(fleet.settings)
+        counted = {one.consumer: one.n for one in ledger.usage() if one.kind == "minute_scores"}
+        assert counted == {"carrier": 2, "authority": 1}
+        ledger.close()
+
+
+def test_a_streamed_score_behind_an_alert_names_its_decision_and_a_narrow_scenario_is_refused(
+    fleet: Fleet, ask: dict[str, AppClient]
+) -> None:
+    now = datetime.now(UTC)
+    event = AlertEvent(
+        alert_id="a" * 24, kind="raised", rule_id="fatigue_score", vehicle_id=fleet.vehicles[0][0],
+        enterprise_id=fleet.vehicles[0][1], at_s=fleet.start_s + at("09:55"), severity="orange", value=3.0, lapsed=False,
+    )
+    (backed,) = fleet.fatigue.backed([event])
+    assert fleet.fatigue.seen()[1][0] == ""
+    fleet.fatigue.keep()
+    assert fleet.fatigue.seen()[1][0] == backed.score_id != ""
+    fleet.look(at("09:57"))
+    assert fleet.fatigue.seen()[1][0] == ""
+    Writer(fleet.settings, "李工", now).add_consumer("narrow", role="regulator", zh="消费方", en="consumer")
+    term = Term(now.date() - timedelta(days=1), now.date() + timedelta(days=900))
+    activate(fleet.settings, replace(
+        REQUEST, consumer="narrow", product="driver_fatigue", charge="public", term=term,
+        resources=frozenset({"vehicle_location", "driving_hour"}),
+    ), now)
+    client = AppClient(Starlette(routes=fleet.fatigue.routes()), key=token_of(fleet.settings, "narrow", now))
+    answer = client.get(STREAM)
+    assert answer.status_code == 403
+    assert "minute scores" in answer.json()["detail"]
