@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from itertools import pairwise
 from typing import Final
 
@@ -17,6 +16,11 @@ from registry.treeshap.paths import prepare
 ENGINE: Final = "treeshap/1"
 """Name of this arithmetic. A change that moves a last bit gets a new one, because records name the engine that they rest on."""
 LEAST_ROWS_PER_THREAD: Final = 64
+MANY: Final = 64
+"""From so many rows on it pays to look for those that go the same way at every split of a tree."""
+_MOST_AT_ONCE: Final = 2048
+_SHARED_BYTES: Final = 16 * 1024 * 1024
+"""How much may be kept for the rows that go the same way, at one time and for one tree."""
 
 
 class ExactForests:
@@ -43,6 +47,8 @@ class ExactForests:
         paths = prepare(forests)
         self.expected = paths.expected
         self._arrays, self._most_splits = paths.arrays(), paths.most_splits
+        kept = 8 * (2 * int(paths.walks.max(initial=1)) * paths.most_splits + 1)
+        self._at_once = max(MANY, min(_MOST_AT_ONCE, _SHARED_BYTES // kept))
 
     def explain(self, matrix: Floats, *, threads: int = 1) -> tuple[Floats, Floats]:
         """Return contributions (n, n_boosters, n_features) and raw margins (n, n_boosters).
@@ -50,8 +56,6 @@ class ExactForests:
         A booster's `expected` plus a row's contributions is its margin. A row's values do not depend on the other rows or on the
         number of threads.
         """
-        from registry.treeshap.kernel import explain_rows
-
         # The kernel is compiled for one kind of arrays: aligned, contiguous and writable. To ask first is cheaper for one row.
         as_needed = matrix.dtype == np.float64 and matrix.flags.carray
         rows = matrix if as_needed else np.require(matrix, np.float64, ["C", "A", "W"])
@@ -61,18 +65,31 @@ class ExactForests:
         out, raw = np.zeros((n, n_boosters, self.n_features)), np.zeros((n, n_boosters))
         parts = max(1, min(threads, n // LEAST_ROWS_PER_THREAD))
         if parts == 1:
-            explain_rows(*self._arrays, rows, out, raw, self._most_splits)
+            self._add(rows, out, raw)
             return out, raw
         edges = np.linspace(0, n, parts + 1).astype(int).tolist()
         # The kernel lets go of the interpreter's lock, so plain threads share the rows.
         with ThreadPoolExecutor(parts) as pool:
-            tasks = [
-                pool.submit(partial(explain_rows, *self._arrays), rows[a:b], out[a:b], raw[a:b], self._most_splits)
-                for a, b in pairwise(edges)
-            ]
-            for task in tasks:
+            for task in [pool.submit(self._add, rows[a:b], out[a:b], raw[a:b]) for a, b in pairwise(edges)]:
                 task.result()
         return out, raw
+
+    def _add(self, rows: Floats, out: Floats, raw: Floats) -> None:
+        """Add contributions and margins of rows; the bytes are the same whichever way they are walked."""
+        if len(rows) < MANY:
+            from registry.treeshap.kernel import explain_rows
+
+            explain_rows(*self._arrays, rows, out, raw, self._most_splits)
+            return
+        from registry.treeshap.many_kernel import explain_many
+
+        for first in range(0, len(rows), self._at_once):
+            part = slice(first, first + self._at_once)
+            some = rows[part]
+            apart = np.zeros((*out.shape[1:], len(some)))
+            margins = np.zeros((len(self.expected), len(some)))
+            explain_many(*self._arrays, some, np.ascontiguousarray(some.T), apart, margins, self._most_splits)
+            out[part], raw[part] = apart.transpose(2, 0, 1), margins.T
 
 
 class ExactForest:

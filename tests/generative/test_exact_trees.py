@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from registry.errors import BundleRefused
 from registry.treeshap.engines import PRED_CONTRIB, engine_for
-from registry.treeshap.exact import ENGINE, ExactForest, ExactForests
+from registry.treeshap.exact import ENGINE, MANY, ExactForest, ExactForests
 from registry.treeshap.forest import NotCovered, parse_forest
 from registry.treeshap.paths import prepare
 
@@ -100,6 +100,32 @@ def test_a_row_gives_the_same_bytes_alone_in_a_batch_and_on_two_threads() -> Non
         alone, margin = forest.explain(rows[i : i + 1])
         assert (alone.tobytes(), margin.tobytes()) == (together[i : i + 1].tobytes(), raw[i : i + 1].tobytes())
     assert forest.explain(rows, threads=2)[0].tobytes() == together.tobytes()
+
+
+@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(
+    seed=st.integers(0, 50), leaves=st.sampled_from([2, 5, 31, 64, 65, 120]), rows=st.integers(MANY, 300),
+    missing=st.sampled_from([{}, {"zero_as_missing": True}, {"use_missing": False}]),
+)
+def test_many_rows_share_walks_and_each_gives_the_bytes_of_a_row_alone(
+    seed: int, leaves: int, rows: int, missing: dict[str, bool]
+) -> None:
+    boosters = [grown(seed + i, num_leaves=leaves, **missing) for i in range(2)]
+    forests = ExactForests([booster.model_to_string() for booster in boosters])
+    matrix = np.concatenate([strange_rows(seed), table(seed + 2, rows - 40)[0]])
+    out, raw = forests.explain(matrix)
+    for i in range(rows):
+        alone, margin = forests.explain(matrix[i : i + 1])
+        assert (alone.tobytes(), margin.tobytes()) == (out[i : i + 1].tobytes(), raw[i : i + 1].tobytes())
+
+
+def test_rows_are_taken_so_many_at_a_time_that_what_they_share_stays_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    text, rows = grown(4, num_leaves=100).model_to_string(), table(5, 500)[0]
+    expected = ExactForest(text).explain(rows)[0].tobytes()
+    monkeypatch.setattr("registry.treeshap.exact._SHARED_BYTES", 8 * 200 * 100)
+    forests = ExactForests([text])
+    assert MANY <= forests._at_once < 200
+    assert forests.explain(rows)[0].tobytes() == expected
 
 
 def test_boosters_of_one_score_are_explained_together_as_each_alone() -> None:
