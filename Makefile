@@ -41,7 +41,7 @@ stories: $(STAMP)
 
 # The constraints are compiled by uv, which only this target needs.
 lock:
-	uv pip compile pyproject.toml --extra dev --extra studies --extra server --extra tracing --extra kafka --universal --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --extra dev --extra studies --extra server --extra tracing --extra kafka --extra spark --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet --output-file constraints.txt
 
 clean:

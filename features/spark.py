@@ -6,8 +6,14 @@ optional engine; nothing here is imported unless it is asked for.
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from registry.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import ibis
@@ -38,7 +44,13 @@ def connect_spark(folder: Path, *, master: str = "local[2]", memory: str = "2g",
         Where it runs, and the driver's heap.
     settings
         Further settings of Spark, with underscores for dots.
+
+    Raises
+    ------
+    ConfigurationError
+        If Spark or its Java is not installed.
     """
+    _check_installed()
     from ibis.backends.pyspark import Backend
     from pyspark.sql import SparkSession
 
@@ -71,6 +83,8 @@ def connect_spark(folder: Path, *, master: str = "local[2]", memory: str = "2g",
         "spark.sql.session.timeZone": "UTC", "spark.driver.memory": memory, "spark.local.dir": str(folder / "spill"),
         "spark.sql.warehouse.dir": str(folder / "tables"),
     } | {name.replace("_", "."): value for name, value in settings.items()}
+    # A worker that is another Python than this one finds neither the platform nor what it needs.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.master(master).appName("roadrisk")
     for name, value in chosen.items():
         builder = builder.config(name, value)
@@ -78,6 +92,13 @@ def connect_spark(folder: Path, *, master: str = "local[2]", memory: str = "2g",
     engine.register_options()
     engine.do_connect(builder.getOrCreate())
     return engine
+
+
+def _check_installed() -> None:
+    if find_spec("pyspark") is None:
+        raise ConfigurationError("Spark is not installed", remedy="Install the extra `spark`.")
+    if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
+        raise ConfigurationError("Spark needs Java 17", remedy="Install it (Debian: default-jre-headless) or set JAVA_HOME.")
 
 
 def close_spark(engine: Any) -> None:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from features.driving_hours import hours_at
 from features.families.duty import FAMILY
-from features.live.checkpoint import ANSWERED, Checkpoint
+from features.live.checkpoint import ANSWERED, Checkpoint, by_number
 from features.live.duty_rows import COLUMNS, same_values
 from features.live.online_push import OnlinePush
 from features.live.roster import Roster
@@ -56,7 +56,7 @@ class LiveAgreement:
 
 
 def verified(
-    roster: Roster, push: OnlinePush, checkpoint: Checkpoint, messages: pa.Table,
+    roster: Roster, push: OnlinePush, checkpoint: Checkpoint | None, messages: pa.Table,
     progress: Callable[[str, float], None] | None = None,
 ) -> LiveAgreement:
     """Compare what the online store holds of vehicles with what the batch computes of all that they sent.
@@ -68,15 +68,14 @@ def verified(
     roster, push
         The vehicles, and the store.
     checkpoint
-        The live state, which knows the instant of each row that it pushed.
+        The live state, which knows the instant of each row that it pushed; None to compare every row of the messages' time.
     messages
         All that vehicles of the roster sent, as `replay.day_of_messages` returns it.
     """
     tell = progress or (lambda _step, _share: None)
     tell("read the online store", 0.0)
     answered_s, answered = push.answered()
-    pushed = dict(zip(checkpoint.numbers.tolist(), checkpoint.arrays[ANSWERED].tolist(), strict=True))
-    ours = np.array([pushed.get(number, 0) for number in roster.numbers.tolist()])
+    ours = answered_s if checkpoint is None else by_number(checkpoint, ANSWERED, roster.numbers)
     keys = pc.binary_join_element_wise(messages["plate_no"], messages["plate_color"], "\0").combine_chunks().dictionary_encode()
     slots = roster.slots_of(roster.numbers_of([tuple(key.split("\0")) for key in keys.dictionary.to_pylist()]))
     ids = [roster.plate_id[slot] if slot >= 0 else "" for slot in slots.tolist()]
@@ -86,7 +85,7 @@ def verified(
     oldest, newest = pc.min_max(positions["gps_time"].cast(pa.int64())).as_py().values() if len(positions) else (0, 0)
     order = np.unique(slots[slots >= 0])
     here = (answered_s[order] == ours[order]) & (answered_s[order] <= newest // 1_000_000)
-    here &= answered_s[order] - HOUR_S >= oldest // 1_000_000
+    here &= (answered_s[order] > 0) & (answered_s[order] - HOUR_S >= oldest // 1_000_000)
     cutoff_s = np.where(here, answered_s[order], 0)
     names = [roster.vehicle_id[slot] for slot in order.tolist()]
     found = compared(names, cutoff_s, answered[order], batch_rows(positions, cutoff_s))

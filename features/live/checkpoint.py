@@ -1,7 +1,8 @@
 """Checkpoints: the whole state in one file, so that a start replays only what came after it.
 
 The file names the last record of the journal that the state holds, and the plates' numbers by slot, because a roster may have
-changed since. It takes the place of the one before once it is whole; its checksum is tested before it is believed.
+changed since. It takes the place of the one before once it is whole; its checksum is tested before it is believed. The same bytes
+are the state of a bucket of vehicles inside Spark (`buckets`).
 """
 
 from __future__ import annotations
@@ -75,38 +76,23 @@ def copied(
     return Checkpoint(number, numbers, arrays | {ANSWERED: answered_s.copy(), UNPUSHED: waits})
 
 
-def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> int:
-    """Write a checkpoint in the place of the one before; return its size in bytes."""
+def parts_of(checkpoint: Checkpoint) -> list[Any]:
+    """Return the bytes of a checkpoint, in pieces that lie where the arrays lie: magic, head, arrays, checksum."""
     arrays = {"numbers": checkpoint.numbers, **checkpoint.arrays}
     head = json.dumps({
         "number": checkpoint.number, "layout": _SHAPES,
         "arrays": [[name, array.dtype.str if name not in _DTYPES else name, list(array.shape)] for name, array in arrays.items()],
     }).encode()
-    draft, checksum, size = folder / f"{FILE}.new", 0, 0
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
     contents: list[Any] = [np.ascontiguousarray(array).view(np.uint8).data for array in arrays.values()]
-    with os.fdopen(descriptor, "wb") as file:
-        for part in [_MAGIC, _LENGTH.pack(len(head)), head, *contents]:
-            checksum, size = zlib.crc32(part, checksum), size + memoryview(part).nbytes
-            file.write(part)
-        file.write(_LENGTH.pack(checksum))
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(folder / FILE)
-    held = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(held)
-    finally:
-        os.close(held)
-    return size + _LENGTH.size
+    parts = [_MAGIC, _LENGTH.pack(len(head)), head, *contents]
+    checksum = 0
+    for part in parts:
+        checksum = zlib.crc32(part, checksum)
+    return [*parts, _LENGTH.pack(checksum)]
 
 
-def read_checkpoint(folder: Path) -> Checkpoint | None:
-    """Return the checkpoint of a folder; None where there is none that holds: then the journal tells everything it still has."""
-    path = folder / FILE
-    if not path.exists():
-        return None
-    content = path.read_bytes()
+def checkpoint_of(content: bytes) -> Checkpoint | None:
+    """Return the checkpoint that bytes of `parts_of` tell; None where they are damaged, or of another program's layout."""
     body, told = memoryview(content)[:-_LENGTH.size], content[-_LENGTH.size:]
     if not content.startswith(_MAGIC) or len(told) < _LENGTH.size or zlib.crc32(body) != _LENGTH.unpack(told)[0]:
         return None
@@ -124,6 +110,39 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
     return Checkpoint(head["number"], arrays.pop("numbers"), arrays)
 
 
+def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> int:
+    """Write a checkpoint in the place of the one before; return its size in bytes."""
+    draft, size = folder / f"{FILE}.new", 0
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
+    with os.fdopen(descriptor, "wb") as file:
+        for part in parts_of(checkpoint):
+            size += memoryview(part).nbytes
+            file.write(part)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(folder / FILE)
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(held)
+    finally:
+        os.close(held)
+    return size
+
+
+def read_checkpoint(folder: Path) -> Checkpoint | None:
+    """Return the checkpoint of a folder; None where there is none that holds: then the journal tells everything it still has."""
+    path = folder / FILE
+    return checkpoint_of(path.read_bytes()) if path.exists() else None
+
+
+def by_number(checkpoint: Checkpoint, name: str, numbers: npt.NDArray[np.uint64]) -> npt.NDArray[Any]:
+    """Return what an array of a checkpoint says of vehicles, 0 of those that it does not know."""
+    found = np.zeros(len(numbers), checkpoint.arrays[name].dtype)
+    here, place = _known(checkpoint, numbers)
+    found[here] = checkpoint.arrays[name][place]
+    return found
+
+
 def restore(fold: LiveFold, checkpoint: Checkpoint, numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
     """Put a state into a fold whose roster may be another one; vehicles that are gone are forgotten.
 
@@ -132,14 +151,23 @@ def restore(fold: LiveFold, checkpoint: Checkpoint, numbers: npt.NDArray[np.uint
     numpy.ndarray
         Vehicles whose rows had not been pushed.
     """
-    place = np.searchsorted(checkpoint.numbers, numbers)
-    place = np.minimum(place, max(len(checkpoint.numbers) - 1, 0))
-    here = np.flatnonzero(checkpoint.numbers[place] == numbers) if len(checkpoint.numbers) else np.zeros(0, np.int64)
+    here, place = _known(checkpoint, numbers)
     state = fold.state
     for name in _BY_SLOT:
-        getattr(state, name)[here] = checkpoint.arrays[name][place[here]]
+        getattr(state, name)[here] = checkpoint.arrays[name][place]
     state.counts[:] = checkpoint.arrays["counts"]
     fold.state = state._replace(messages=checkpoint.arrays["messages"], stretches=checkpoint.arrays["stretches"])
     fold.lay()  # what the pieces were, and which of them were free, is of the process that wrote it
     waits = checkpoint.arrays.get(UNPUSHED)
-    return here[:0] if waits is None else here[waits[place[here]] != 0]
+    return here[:0] if waits is None else here[waits[place] != 0]
+
+
+def _known(
+    checkpoint: Checkpoint, numbers: npt.NDArray[np.uint64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return which of some vehicles a checkpoint knows, and where."""
+    if not len(checkpoint.numbers):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    place = np.minimum(np.searchsorted(checkpoint.numbers, numbers), len(checkpoint.numbers) - 1)
+    here = np.flatnonzero(checkpoint.numbers[place] == numbers)
+    return here, place[here]

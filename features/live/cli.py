@@ -1,8 +1,9 @@
-"""The group `roadrisk live`: serve, replay a simulated day, hold it against the batch, say how it goes."""
+"""The group `roadrisk live`: serve, or fold inside Spark; replay a simulated day, hold it against the batch, say how it goes."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 SCORER: Final = "serving.fatigue.part:open_fatigue"
 """What scores fatigue: models are scored two floors up, so it is found by name, as the commands are."""
 DEFAULT_URL = "http://127.0.0.1:8362"
+PATH: Final = click.Path(path_type=Path)
 URL_OPTION = click.option("--url", default=DEFAULT_URL, show_default=True, help="Address of the live service.")
 
 
@@ -100,15 +102,16 @@ def serve(
 )
 @click.option("--from", "from_time", default="00:00", show_default=True, help="Local time from which it is paced.")
 @click.option("--vehicles", type=click.IntRange(1), default=200, show_default=True, help="How many vehicles of the province.")
+@click.option("--out", type=PATH, help="Write files for `live spark` into this folder instead of sending anything.")
 @URL_OPTION
 @JSON_OPTION
 def replay(
-    day: datetime | None, days: int, speed: float, from_time: str, vehicles: int, url: str, as_json: bool
+    day: datetime | None, days: int, speed: float, from_time: str, vehicles: int, out: Path | None, url: str, as_json: bool
 ) -> None:
     """Send days of the simulated province (simulated data) to a service that runs with --replay."""
     from dataclasses import asdict
 
-    from features.live.replay import instant_of, replay_from
+    from features.live.replay import files_of, instant_of, replay_from
     from features.simulation.day import day_of_messages, newest_day
     from features.simulation.marker import province_of
     from registry.errors import NotFound
@@ -124,6 +127,10 @@ def replay(
     with progress("replay") as report:
         report("expand the plan into messages", 0.0)
         messages = day_of_messages(known["preset"], known["seed"], first, vehicles, days=days)
+        if out is not None:
+            written = {"messages": len(messages), "files": files_of(messages, out, progress=report)}
+            emit({"simulated": True, "day": str(first), "out": str(out), **written}, as_json, record)
+            return
         done = replay_from(messages, begin, url, settings.push_key.get_secret_value(), speed=speed, progress=report)
     emit({"simulated": True, "day": str(first), **asdict(done)}, as_json, record)
 
@@ -132,10 +139,13 @@ def replay(
 @click.option("--day", required=True, type=click.DateTime(["%Y-%m-%d"]), help="First local day that was replayed.")
 @click.option("--days", type=click.IntRange(1, 14), default=1, show_default=True, help="How many days of one month.")
 @click.option("--vehicles", type=click.IntRange(1), default=200, show_default=True, help="How many vehicles of the province.")
+@click.option("--spark", "by_spark", is_flag=True, help="The rows are those of `live spark`, which keeps its state elsewhere.")
 @JSON_OPTION
 @click.pass_context
-def verify(ctx: click.Context, day: datetime, days: int, vehicles: int, as_json: bool) -> None:
+def verify(ctx: click.Context, day: datetime, days: int, vehicles: int, by_spark: bool, as_json: bool) -> None:
     """Compare the rows of replayed days in the online store with the batch of the same messages, value by value."""
+    from dataclasses import asdict
+
     from features.live.agreement import verified
     from features.live.checkpoint import read_checkpoint
     from features.live.online_push import OnlinePush
@@ -155,8 +165,8 @@ def verify(ctx: click.Context, day: datetime, days: int, vehicles: int, as_json:
     if known is None:
         raise NotFound("no simulated province", where=str(settings.home), remedy="Run `roadrisk simulate` first.")
     roster = read_roster(settings.feature_dir, pseudonym_keys(settings.keys_dir, epoch_of(settings.warehouse_dir)))
-    checkpoint = read_checkpoint(settings.live_dir)
-    if checkpoint is None:
+    checkpoint = None if by_spark else read_checkpoint(settings.live_dir)
+    if checkpoint is None and not by_spark:
         raise NotFound("no live state", where=str(settings.live_dir), remedy="Run `roadrisk live serve --replay` and stop it.")
     push = OnlinePush(settled_rows(settings, PROJECT), roster.vehicle_id)
     with progress("verify") as report:
@@ -164,9 +174,55 @@ def verify(ctx: click.Context, day: datetime, days: int, vehicles: int, as_json:
         messages = day_of_messages(known["preset"], known["seed"], day.date(), vehicles, days=days)
         found = verified(roster, push, checkpoint, messages, report)
     push.close()
-    emit(found, as_json, record)
+    emit(asdict(found), as_json, record)
     if found.different:
         ctx.exit(IntegrityError.exit_code)
+
+
+@live.command()
+@click.option("--source", required=True, type=PATH, help="Folder that files of positions are written to.")
+@click.option(
+    "--format", "kind", type=click.Choice(["parquet", "ndjson"]), default="parquet", show_default=True, help="Format of the files.",
+)
+@click.option("--checkpoint", type=PATH, help="Folder of checkpoints; by default in the live state of the home.")
+@click.option("--follow-s", type=click.FloatRange(1), help="Go on, a micro-batch so often; by default what is there is taken.")
+@click.option(
+    "--buckets", type=click.IntRange(1, 65_536), default=64, show_default=True,
+    help="Over how many buckets vehicles lie, as long as the checkpoints live.",
+)
+@click.option("--files-at-once", type=click.IntRange(1), default=1_000, show_default=True, help="Files of a micro-batch, at most.")
+@click.option("--master", default="local[2]", show_default=True, help="Where Spark runs.")
+@click.option(
+    "--partitions", type=click.IntRange(1), default=2, show_default=True, help="Tasks that fold at once, fixed like the buckets.",
+)
+@click.option("--memory", default="2g", show_default=True, help="Heap of Spark's driver.")
+@JSON_OPTION
+def spark(
+    source: Path, kind: str, checkpoint: Path | None, follow_s: float | None, buckets: int, files_at_once: int, master: str,
+    partitions: int, memory: str, as_json: bool,
+) -> None:
+    """Fold files of positions inside Spark, and push rows as `serve` does: for more vehicles than one process holds."""
+    from dataclasses import asdict
+    from tempfile import TemporaryDirectory
+
+    from features.live.spark_run import FOLDER, StreamPlan, run_stream
+    from features.spark import close_spark, connect_spark
+    from registry.output import emit, progress, record
+    from registry.settings import Settings
+
+    settings = Settings()
+    plan = StreamPlan(
+        source=source, checkpoint=checkpoint or settings.live_dir / FOLDER, kind=kind, n_buckets=buckets,
+        files_at_once=files_at_once, every_s=follow_s,
+    )
+    with TemporaryDirectory(prefix="roadrisk-spark-") as folder, progress("spark") as report:
+        report("begin a session", 0.0)
+        engine: Any = connect_spark(Path(folder), master=master, memory=memory, spark_sql_shuffle_partitions=str(partitions))
+        try:
+            done = run_stream(engine._session, settings, plan, progress=report)
+        finally:
+            close_spark(engine)
+    emit(asdict(done), as_json, record)
 
 
 @live.command()

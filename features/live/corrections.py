@@ -24,9 +24,16 @@ _TABLES: Final = """
         vehicle_id TEXT NOT NULL, cutoff_s INTEGER NOT NULL, feature TEXT NOT NULL, before REAL, after REAL,
         recorded_us INTEGER NOT NULL
     );
+    CREATE INDEX IF NOT EXISTS corrections_of ON corrections (vehicle_id, cutoff_s);
     CREATE TABLE IF NOT EXISTS too_late (
         vehicle_id TEXT NOT NULL, time_s INTEGER NOT NULL, PRIMARY KEY (vehicle_id, time_s)
     ) WITHOUT ROWID;
+"""
+_NOTE: Final = """
+    INSERT INTO corrections SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT EXISTS (
+        SELECT 1 FROM corrections WHERE vehicle_id = ?1 AND cutoff_s = ?2 AND feature = ?3 AND before IS ?4 AND after IS ?5
+        AND recorded_us = ?6
+    )
 """
 
 
@@ -53,18 +60,28 @@ class Corrections:
         self._db.executescript(_TABLES)
 
     def note(
-        self, slots: IntArray, cutoff_s: IntArray, before: npt.NDArray[np.float64], after: npt.NDArray[np.float64], now_us: int
+        self, slots: IntArray, cutoff_s: IntArray, before: npt.NDArray[np.float64], after: npt.NDArray[np.float64],
+        now_us: int | IntArray,
     ) -> None:
-        """Keep what changed in rows of `duty_rows.COLUMNS`."""
+        """Keep what changed in rows of `duty_rows.COLUMNS`; the same correction of the same instant counts once.
+
+        Parameters
+        ----------
+        slots, cutoff_s, before, after
+            Vehicles, where the hours of their rows end, and the rows.
+        now_us
+            When it was seen, of all or of each (epoch microseconds).
+        """
+        seen = np.broadcast_to(np.asarray(now_us, dtype=np.int64), len(slots)).tolist()
         rows = [
-            (self._ids[slot], cutoff, COLUMNS[place], _null(before[row, place]), _null(after[row, place]), now_us)
+            (self._ids[slot], cutoff, COLUMNS[place], _null(before[row, place]), _null(after[row, place]), seen[row])
             for row, (slot, cutoff) in enumerate(zip(slots.tolist(), cutoff_s.tolist(), strict=True))
             for place in np.flatnonzero(~same_values(before[row], after[row])).tolist()
         ]
         if rows:
             with self._lock:
                 self._db.execute("BEGIN")
-                self._db.executemany("INSERT INTO corrections VALUES (?, ?, ?, ?, ?, ?)", rows)
+                self._db.executemany(_NOTE, rows)
                 self._db.execute("COMMIT")
 
     def note_late(self, slots: IntArray, time_s: npt.NDArray[Any]) -> None:

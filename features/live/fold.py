@@ -82,6 +82,7 @@ class LiveFold:
         one = LiveFold.empty(1, rules=self.rules, lateness_s=self.lateness_s)
         nobody = np.zeros(0, np.int64)
         one.apply(nobody, np.zeros(0, POSITION))
+        one.lay()
         one.now(0)
         one.limits(0, DUTY_RULES)
         one.duty_rows()

@@ -41,8 +41,15 @@ class OnlinePush:
         self._rank[sorted(range(len(self._keys)), key=self._keys.__getitem__)] = np.arange(len(self._keys))
         self._prepared = False
 
-    def write(self, slots: IntArray, cutoff_s: IntArray, values: npt.NDArray[np.float64], created_us: int) -> int:
+    def write(self, slots: IntArray, cutoff_s: IntArray, values: npt.NDArray[np.float64], created_us: int | IntArray) -> int:
         """Write rows; return how many.
+
+        Parameters
+        ----------
+        slots, cutoff_s, values
+            Vehicles, where their hours end, and rows of `duty_rows.COLUMNS`.
+        created_us
+            When they were made, of all or of each (epoch microseconds).
 
         Raises
         ------
@@ -55,7 +62,7 @@ class OnlinePush:
         if not len(slots):
             return 0
         slots = slots[order := np.argsort(self._rank[slots])]  # neighbours in the table are written together
-        created = np.full(len(slots), created_us, dtype=np.int64)
+        created = np.broadcast_to(np.asarray(created_us, dtype=np.int64), len(order))[order]
         packed = self._layout.pack_numbers(values[order], cutoff_s[order] * 1_000_000, created)
         self._rows.write(VIEW, [self._keys[slot] for slot in slots.tolist()], packed)
         return len(packed)

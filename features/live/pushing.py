@@ -188,7 +188,11 @@ class RowPusher:
         slots = np.unique(np.concatenate(parts)) if parts else np.zeros(0, np.int64)
         since = self._since[slots]
         self._since[slots] = 0
-        return _Flight(slots, since, *self.fold.duty_rows(slots))
+        cutoff_s, values = self.fold.duty_rows(slots)
+        # Who rests has no row of now; what was corrected of the one before goes to the store all the same.
+        old = (cutoff_s == 0) & self._restated[slots]
+        cutoff_s[old], values[old] = self.answered_s[slots[old]], self.answered[slots[old]]
+        return _Flight(slots, since, cutoff_s, values)
 
     def _same(self, flight: _Flight) -> npt.NDArray[np.bool_]:
         """Return which rows the store holds as they are."""

@@ -6,11 +6,13 @@ Messages that were sent late, twice or off the road in the simulation are so her
 from __future__ import annotations
 
 import gzip
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from datetime import time as dt_time
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -58,6 +60,32 @@ def steps(messages: pa.Table, step_s: float = STEP_S) -> Iterator[tuple[float, p
         until = max(until, at + 1)
         yield float(received[until - 1] - received[0]), messages.slice(at, until - at)
         at = until
+
+
+def files_of(messages: pa.Table, folder: Path, *, progress: ProgressCallback | None = None) -> int:
+    """Write messages as a collector of positions would, a Parquet file for each ten minutes; return how many.
+
+    Each file was last written at the newest receipt in it, so whoever reads them by age reads them as they arrived.
+
+    Raises
+    ------
+    InvalidRequest
+        If something lies in the folder.
+    """
+    import pyarrow.parquet as pq
+
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InvalidRequest("something lies in the folder", where=str(folder), remedy="Name a new one.")
+    folder.mkdir(parents=True, exist_ok=True)
+    n, done = 0, 0
+    for n, (_, part) in enumerate(steps(messages, _AT_ONCE_S), 1):
+        path, newest = folder / f"positions-{n:06}.parquet", part["recv_time"][-1].as_py().timestamp()
+        pq.write_table(part, path, compression="zstd", coerce_timestamps="us")
+        os.utime(path, (newest, newest))
+        done += len(part)
+        if progress is not None:
+            progress("write files", done / len(messages))
+    return n
 
 
 def lines_of(messages: pa.Table) -> bytes:

@@ -38,6 +38,14 @@ def operation_of(trade: Trade) -> Operation:
     return "freight" if trade == "hazmat" else trade
 
 
+def places_of(numbers: npt.NDArray[np.uint64], known: npt.NDArray[np.uint64]) -> IntArray:
+    """Return the place of each number among ascending ones, `UNKNOWN` where it is none of them."""
+    if not len(known):
+        return np.full(len(numbers), UNKNOWN)
+    place = np.minimum(np.searchsorted(known, numbers), len(known) - 1)
+    return np.where(known[place] == numbers, place, UNKNOWN)
+
+
 def no_vehicle() -> NotFound:
     """Return the answer to an id that is none, or none that the caller may know of."""
     return NotFound("no vehicle in operation with this id", where="live roster", remedy="Check the id.")
@@ -86,10 +94,7 @@ class Roster:
 
     def slots_of(self, numbers: npt.NDArray[np.uint64]) -> IntArray:
         """Return the slot of each number, `UNKNOWN` where the roster has none."""
-        if not len(self):
-            return np.full(len(numbers), UNKNOWN)
-        place = np.minimum(np.searchsorted(self._numbers, numbers), len(self) - 1)
-        return np.where(self._numbers[place] == numbers, place, UNKNOWN)
+        return places_of(numbers, self._numbers)
 
     def number(self, plate_no: str, plate_color: str) -> int:
         """Return the number of a plate as it came in, whether the roster knows it or not."""

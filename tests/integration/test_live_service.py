@@ -229,7 +229,7 @@ def test_the_platform_link_fills_the_same_state_as_the_http_door(settings: Setti
         service.clock.saw(int(rows[-1]["recv_time"].timestamp() * 1e6))
         answered = asyncio.run(talk(service))
         wait_for(service, len(rows) + len(rows) // 50 + 1)
-        by_link = service.engine.fold.state.vehicle[0, NEWEST].copy()
+        by_link = service.engine.fold.state.vehicle[service.roster.slot("v0"), NEWEST].copy()
         status = client.get("/v1/live/status", headers=HEADERS).json()
     again = [frame.message_id for frame in FrameReader().feed(answered) if isinstance(frame, Frame)]
     assert again == [UP_CONNECT_RSP, UP_LINKTEST_RSP]

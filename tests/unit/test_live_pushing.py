@@ -56,9 +56,9 @@ def pusher(tmp_path: Path) -> Iterator[RowPusher]:
     corrections.close()
 
 
-def a_late_message(pusher: RowPusher, slot: int) -> None:
+def a_late_message(pusher: RowPusher, slot: int, *, place: int = 200) -> None:
     """Give a vehicle a message that changes the hour that was answered."""
-    late = drive([Leg("06:00", "08:00", 60.0)])[200]
+    late = drive([Leg("06:00", "08:00", 60.0)])[place]
     found = records([late | {"gps_time": late["gps_time"] + timedelta(seconds=7), "speed_kmh": 95.0}])
     slots = np.full(1, slot)
     with pusher.lock:
@@ -119,6 +119,22 @@ def test_what_comes_while_a_row_is_on_its_way_corrects_it(pusher: RowPusher) -> 
     assert pusher.unpushed.tolist() == [1]
     assert pusher.push()
     assert store.written == [[1, 2], [1]]
+
+
+def test_what_is_corrected_while_its_vehicle_rests_is_pushed_all_the_same(pusher: RowPusher) -> None:
+    pusher.note(np.array([1]), 1)
+    assert pusher.push()
+    cutoff_s, before = int(pusher.answered_s[1]), pusher.answered[1].copy()
+    rest = drive([Leg("06:00", "08:00", 60.0), Leg("08:00", "08:35", 0.0)])[241:]
+    pusher.fold.apply(np.full(len(rest), 1), records(rest))
+    pusher.note(np.array([1]), 2)
+    assert pusher.push()
+    a_late_message(pusher, 1, place=230)
+    assert pusher.fold.duty_rows(np.array([1]))[0].tolist() == [0]
+    assert pusher.push()
+    assert pusher.store.written == [[1], [], [1]]  # type: ignore[union-attr]
+    assert pusher.answered_s[1] == cutoff_s
+    assert (pusher.answered[1] != before).any()
 
 
 def test_what_a_store_refused_on_its_way_is_not_corrected(pusher: RowPusher) -> None:
