@@ -59,6 +59,7 @@ class SqliteWatch:
         self._path, self._lock = path, threading.Lock()
         self._db: sqlite3.Connection | None = None
         self._file, self._opened = (0, 0), 0
+        self._last: tuple[float, tuple[int, int]] = (-MOMENT_S, NOTHING)
 
     def stamp(self, *, just_asked: bool = False) -> tuple[int, int]:
         """Return what is another pair after every change; the same one as long as nothing was committed.
@@ -68,6 +69,14 @@ class SqliteWatch:
         ServiceUnavailable
             If the file cannot be asked.
         """
+        asked_at_s, known = self._last
+        if just_asked and time.monotonic() - asked_at_s < MOMENT_S:
+            return known
+        at_s = time.monotonic()
+        self._last = at_s, self._asked()
+        return self._last[1]
+
+    def _asked(self) -> tuple[int, int]:
         with self._lock:
             try:
                 found = os.stat(self._path)  # noqa: PTH116 - a Path costs more than the question

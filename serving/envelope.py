@@ -32,6 +32,7 @@ SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+_SECURITY: Final = tuple((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in SECURITY_HEADERS.items())
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -108,7 +109,7 @@ def _request_headers(scope: Scope) -> tuple[str, dict[str, str]]:
     sent = {name: value.decode("latin-1") for name, value in scope["headers"] if name in names}
     claimed = sent.get(b"x-request-id", "")
     request_id = claimed if _REQUEST_ID.fullmatch(claimed) else uuid.uuid4().hex
-    extra = {"X-Request-Id": request_id, **SECURITY_HEADERS}
+    extra = {"X-Request-Id": request_id}
     if _TRACEPARENT.fullmatch(trace := sent.get(b"traceparent", "")):
         extra["traceparent"] = trace
     return request_id, extra
@@ -117,7 +118,7 @@ def _request_headers(scope: Scope) -> tuple[str, dict[str, str]]:
 def _complete(headers: Iterable[tuple[bytes, bytes]], extra: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     present = list(headers)
     names = {name.lower() for name, _ in present}
-    return present + [pair for pair in _encoded(extra.items()) if pair[0] not in names]
+    return present + [pair for pair in (*_encoded(extra.items()), *_SECURITY) if pair[0] not in names]
 
 
 def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:

@@ -21,8 +21,8 @@ class RefusedBody(Exception):
         super().__init__(problem.detail)
 
 
-def check_json(body: bytes) -> None:
-    """Check the bytes of a JSON body.
+def check_json(body: bytes) -> Any:
+    """Return what the bytes of a JSON body mean, checked.
 
     Raises
     ------
@@ -36,9 +36,7 @@ def check_json(body: bytes) -> None:
         _refuse(400, "invalid-utf-8", "Invalid UTF-8", f"the body is not UTF-8 at byte {error.start}",
                 "Encode the body as UTF-8.")
     try:
-        value = json.loads(
-            text, object_pairs_hook=_unique, parse_constant=_constant, parse_float=_finite, parse_int=_exact
-        )
+        value = _STRICT.decode(text)
     except json.JSONDecodeError as error:
         _refuse(400, "malformed-json", "Malformed JSON",
                 f"the body is no JSON: {error.msg} at line {error.lineno}, column {error.colno}",
@@ -46,6 +44,7 @@ def check_json(body: bytes) -> None:
     except RecursionError:
         _too_deep()
     _check_depth_and_text(value)
+    return value
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -108,3 +107,6 @@ def _out_of_range(detail: str) -> NoReturn:
 
 def _refuse(status: int, slug: str, title: str, detail: str, remedy: str) -> NoReturn:
     raise RefusedBody(Problem(slug=slug, title=title, status=status, detail=detail, remedy=remedy))
+
+
+_STRICT: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_constant, parse_float=_finite, parse_int=_exact)

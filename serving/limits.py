@@ -15,6 +15,8 @@ from serving.problems import Problem
 DEFAULT_MAX_BODY_BYTES: Final = 1024 * 1024
 BODY: Final = "body"
 """Where the state of a request holds its body, whole and checked."""
+PARSED: Final = "parsed"
+"""Where it holds what the body means; there is nothing where the body is empty."""
 DRAIN_FACTOR: Final = 32
 """A body over the limit is read and dropped up to this many times the limit, so that an ordinary client reads the
 answer instead of a broken connection."""
@@ -45,7 +47,7 @@ class BodyLimits:
             body = await self._read(scope, receive)
             if body:
                 _check_type(scope)
-                check_json(body)
+                scope["state"][PARSED] = check_json(body)
         except RefusedBody as refused:
             scope["state"][PROBLEM] = refused.problem.slug
             await send_problem(send, refused.problem, request_id_of(scope))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest, values
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from serving.breaker import Breaker
 from serving.drift import RecentScores
 from serving.holder import ModelHolder
+from serving.stages import Stage
 
 if TYPE_CHECKING:
     from serving.desk import ScoringDesk
@@ -47,6 +48,9 @@ class Metrics:
             "roadrisk_stage_seconds", "Time of the stages of a request", ("stage",), buckets=STAGE_SECONDS,
             registry=self._registry,
         )
+        # Looking a figure up by its labels costs as much as counting; the labels are declared, so these stay few.
+        self._of_requests: dict[tuple[str, str, int], Histogram] = {}
+        self._of_stages = {name: self._stages.labels(name) for name in get_args(Stage)}
         self._points = Histogram(
             "roadrisk_score_points", "Points of the scores answered", ("product", "version"), buckets=POINTS,
             registry=self._registry,
@@ -92,9 +96,12 @@ class Metrics:
         """Count one request, its stages and its problem; a path that matched no route counts under `unmatched`."""
         route = getattr(scope.get("route"), "path", "unmatched")
         method = scope["method"] if scope["method"] in METHODS else "other"
-        self._requests.labels(route, method, str(status)).observe(seconds)
+        asked = self._of_requests.get((route, method, status))
+        if asked is None:
+            asked = self._of_requests[route, method, status] = self._requests.labels(route, method, str(status))
+        asked.observe(seconds)
         for name, begun, over in marks:
-            self._stages.labels(name).observe(over - begun)
+            self._of_stages[name].observe(over - begun)
         if slug := scope["state"].get("problem"):
             self._problems.labels(slug).inc()
 

@@ -8,7 +8,6 @@ says what is wrong with it; the contract is the framework's alone.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,7 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from registry.errors import RoadRiskError
-from serving.limits import BODY
+from serving.limits import PARSED
 
 _MAX_SCENARIO: Final = 64
 
@@ -83,8 +82,8 @@ def _asked(scope: Scope, lane: Lane) -> tuple[Any, str | None, str | None] | Non
     if len(scenarios) > 1 or len(keys) > 1 or "" in (*scenarios, *keys) or any(len(one) > _MAX_SCENARIO for one in scenarios):
         return None
     try:
-        body = lane.body.model_validate(json.loads(scope["state"][BODY]))
-    except ValueError:
+        body = lane.body.model_validate(scope["state"][PARSED])
+    except (KeyError, ValueError):
         return None
     return body, next(iter(scenarios), None), next(iter(keys), None)
 

@@ -8,6 +8,10 @@ the bench. Medians are of single requests one after the other; the times of stag
 warm-up, and `outside` is what is left of the mean of a request: BentoML's layers, routing, reading and checking the body, the
 hop to a thread, metrics and the log line.
 
+Who asks is an insurer, under a scenario at the detail `groups`: the answer has score, interval, reasons, groups, factors by line
+and sources, and the record has all contributions. The detail `exact`, which no insurer may have, makes an answer four times as
+long.
+
 The load is an open loop: requests leave at their time whether or not earlier ones have been answered, and a latency counts from
 that time. The generator is bytes on sockets (`tests/lib/open_loop.py`) and shares the two cores with the service. Only vehicles
 that the service knows are asked for; whatever is not 2xx counts as failed. `BENCH_S` is the length of the run at 300 requests a
