@@ -143,16 +143,28 @@ class ChainLedger:
         self, rows: Sequence[tuple[Mapping[str, Any], datetime]], *, beside: Beside | None = None
     ) -> list[Entry]:
         """Add rows (payload, instant) that enter together or not at all."""
-        made = [(canonical(payload), instant_text(at), self._keys_of(payload)) for payload, at in rows]
-        addition = Addition(made, beside)
+        addition = self._addition(rows, beside)
         self._queue.submit(addition)
-        entries = [
-            Entry(row[SEQ], at, dict(payload), row[HASH], row[DIGEST])
-            for row, (payload, at) in zip(addition.written, rows, strict=True)
-        ]
-        if self._anchors is not None and entries:
-            self._anchors.after(entries)
-        return entries
+        return self._entered(addition, rows)
+
+    def append_soon(
+        self, rows: Sequence[tuple[Mapping[str, Any], datetime]], *, then: Callable[[BaseException | None], None],
+        beside: Beside | None = None,
+    ) -> None:
+        """Add rows that enter together or not at all, without waiting; another thread tells `then` why they did not, or None."""
+
+        def done() -> None:
+            error = addition.error
+            if error is None:
+                try:
+                    self._entered(addition, rows)
+                except Exception as met:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
+                    error = met
+            then(error)
+
+        addition = self._addition(rows, beside)
+        addition.done = done
+        self._queue.submit_soon(addition)
 
     def entries(self, *, after: int = 0, limit: int | None = None) -> Iterator[Entry]:
         """Yield rows in order, those behind position `after`, at most `limit` of them; each row's own HMAC holds."""
@@ -218,6 +230,7 @@ class ChainLedger:
 
     def close(self) -> None:
         """Close the ledger, leaving a signed head of what was appended through it."""
+        self._queue.close()
         if self._anchors is not None:
             self._anchors.at_close()
         self._store.close()
@@ -246,6 +259,18 @@ class ChainLedger:
             for name in self._indexed
         ]
         self._store.prepare([f"CREATE TABLE IF NOT EXISTS {table} ({columns})", *indexes], append_only=table)
+
+    def _addition(self, rows: Sequence[tuple[Mapping[str, Any], datetime]], beside: Beside | None) -> Addition:
+        return Addition([(canonical(payload), instant_text(at), self._keys_of(payload)) for payload, at in rows], beside)
+
+    def _entered(self, addition: Addition, rows: Sequence[tuple[Mapping[str, Any], datetime]]) -> list[Entry]:
+        entries = [
+            Entry(row[SEQ], at, dict(payload), row[HASH], row[DIGEST])
+            for row, (payload, at) in zip(addition.written, rows, strict=True)
+        ]
+        if self._anchors is not None and entries:
+            self._anchors.after(entries)
+        return entries
 
     def _keys_of(self, payload: Mapping[str, Any]) -> tuple[str | None, ...]:
         return tuple(payload.get(name) for name in self._indexed)

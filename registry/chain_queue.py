@@ -3,11 +3,15 @@
 The first caller leads: it waits for the ledger, takes whoever has queued up by then, and commits for all. Whoever comes
 meanwhile waits, and one of those leads the next group. A caller that meets nobody commits its own addition and never waits
 for another thread.
+
+Who may not wait (an event loop) has the queue call back instead: its additions stand in the same line, and a thread of the queue
+leads where one of them would.
 """
 
 from __future__ import annotations
 
 import copy
+import queue
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -52,6 +56,8 @@ class Addition:
     error: BaseException | None = None
     leads: bool = False
     wake: Any = field(default_factory=_held)
+    done: Callable[[], None] | None = None
+    """Called once it is durable or has failed, by whoever led; None where its caller waits. It raises nothing."""
 
 
 class CommitQueue:
@@ -67,6 +73,9 @@ class CommitQueue:
         self._commit, self._mutex = commit, threading.Lock()
         self._waiting: list[Addition] = []
         self._led = False
+        self._to_lead: queue.SimpleQueue[Addition | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._closing = False
         self.groups = 0
         self.additions = 0
 
@@ -87,6 +96,34 @@ class CommitQueue:
             self._lead(addition)
         if addition.error is not None:
             raise addition.error
+
+    def submit_soon(self, addition: Addition) -> None:
+        """Return at once; the addition's `done` is called when it is durable, or has failed."""
+        assert addition.done is not None, "somebody waits for it"
+        with self._mutex:
+            self._waiting.append(addition)
+            leads, self._led = not self._led, True
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._lead_on, name="ledger commits", daemon=True)
+                self._thread.start()
+        if leads:
+            self._to_lead.put(addition)
+
+    def close(self) -> None:
+        """End the thread, after what waits for it."""
+        if self._thread is None:
+            return
+        with self._mutex:
+            self._closing = True
+            idle = not self._led
+        if idle:
+            self._to_lead.put(None)
+        self._thread.join()
+        self._thread, self._closing = None, False
+
+    def _lead_on(self) -> None:
+        while (addition := self._to_lead.get()) is not None:
+            self._lead(addition)
 
     def _lead(self, own: Addition) -> None:
         taken: list[Addition] = []
@@ -114,11 +151,19 @@ class CommitQueue:
             self._led = successor is not None
             if successor is not None:
                 successor.leads = True
+            over = self._closing and successor is None
         for one in taken:
-            if one is not own:
+            if one.done is not None:
+                one.done()
+            elif one is not own:
                 one.wake.release()
         if successor is not None:
-            successor.wake.release()
+            if successor.done is not None:
+                self._to_lead.put(successor)
+            else:
+                successor.wake.release()
+        if over:
+            self._to_lead.put(None)
 
 
 def _for_another_thread(error: BaseException) -> BaseException:

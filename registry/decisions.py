@@ -7,11 +7,11 @@ erased without breaking the chain.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from registry.chain import PAGE_ROWS, ChainLedger, Entry, VerifyReport
 from registry.decision import (
@@ -137,7 +137,19 @@ class DecisionLedger:
 
     def record_many(self, decisions: Sequence[Decision], *, beside: Beside | None = None) -> list[Entry]:
         """Keep decisions durably in one transaction, all of them with what stands beside them or none; see `record` for errors."""
-        kept = beside or Beside()
+        rows, write = self._rows(decisions, beside or Beside())
+        return self._chain.append_many(rows, beside=write)
+
+    def record_soon(
+        self, decision: Decision, *, then: Callable[[BaseException | None], None], beside: Beside | None = None
+    ) -> None:
+        """Keep a decision without waiting: `then` is told None once it is durable, or what `record` raises, by another thread."""
+        rows, write = self._rows([decision], beside or Beside())
+        self._chain.append_soon(rows, then=then, beside=write)
+
+    def _rows(
+        self, decisions: Sequence[Decision], kept: Beside
+    ) -> tuple[list[tuple[dict[str, Any], datetime]], Callable[[Transaction, int], None]]:
         made = [payload_of(one, self._sealing, kept.counts if place == 0 else ()) for place, one in enumerate(decisions)]
 
         def write(tx: Transaction, first: int) -> None:
@@ -150,8 +162,7 @@ class DecisionLedger:
             )
             write_beside(tx, self._table, self._sealing, kept)
 
-        rows = [(payload, one.at) for (payload, _), one in zip(made, decisions, strict=True)]
-        return self._chain.append_many(rows, beside=write)
+        return [(payload, one.at) for (payload, _), one in zip(made, decisions, strict=True)], write
 
     def keep(self, beside: Beside, *, at: datetime) -> None:
         """Keep an answer or counts that belong to no decision. It raises what `record` raises."""

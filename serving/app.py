@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 def create_app(
     desk: ScoringDesk, gate: Gate, *, rows_behind: RowsBehind | None = None, batches: BatchDesk | None = None,
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES, tracer: Tracer | None = None, console_of: Settings | None = None,
-    changes: Changes = no_changes, alerts: AlertDesk | None = None,
+    changes: Changes = no_changes, alerts: AlertDesk | None = None, at_once: bool = False,
 ) -> FastAPI:
     """Return the application over a scoring desk.
 
@@ -68,6 +68,8 @@ def create_app(
         Finds the evidence of changes beside a model's card.
     alerts
         Answers about supervision; None where there is no ledger of alerts.
+    at_once
+        Whether store and ledger lie on this machine, so that the event loop may make scores itself.
     """
     metrics, door = Metrics(), Door(gate)
     past = PastScores(desk.live, desk.decisions, desk.clock, rows_behind, changes)
@@ -88,7 +90,7 @@ def create_app(
     app.add_exception_handler(RoadRiskError, _ours)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_middleware(ShortWay, lanes=score_lanes(desk, door, metrics), respond=_ours)
+    app.add_middleware(ShortWay, lanes=score_lanes(desk, door, metrics, at_once=at_once), respond=_ours)
     app.add_middleware(BodyLimits, max_body_bytes=max_body_bytes)
     app.add_middleware(KeyCheck, gate=gate)
     if console_of is not None:
@@ -111,6 +113,7 @@ def open_app(settings: Settings) -> FastAPI:
     return create_app(
         desk, gate, rows_behind=partial(rows_behind, settings), batches=open_batches(settings, desk), tracer=open_tracer(settings),
         console_of=settings, changes=kept_changes(settings), alerts=open_alerts(settings, desk.clock),
+        at_once=not (settings.online_url or settings.ledger_url),
     )
 
 

@@ -20,6 +20,7 @@ from serving.answering import Scored, answer_score
 from serving.asked import Asked
 from serving.degraded import last_known
 from serving.detail import reduced
+from serving.durable import recorded
 from serving.encode import encoded
 from serving.live import LiveScorer, Models
 from serving.ports import FeatureSource
@@ -28,6 +29,7 @@ from serving.stages import stage
 
 if TYPE_CHECKING:
     from registry.access.roles import Action
+    from serving.durable import Pace
     from serving.shadow import Shadow, ShadowHolder
 
 _OF_GRANT: Final = ("consumer", "role", "key_id", "scenario", "detail")
@@ -47,6 +49,15 @@ class Reply:
     def again(cls, stored: StoredAnswer) -> Reply:
         """Return what an earlier request was answered."""
         return cls({}, stored.body, stored.status, replayed=True)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What may leave once the decision is durable, and what is written with it."""
+
+    reply: Reply
+    decision: Decision
+    beside: Beside | None
 
 
 @dataclass(frozen=True)
@@ -86,6 +97,31 @@ class ScoringDesk:
         ServiceUnavailable
             If the product has no live model, or store or ledger cannot be used.
         """
+        made = self._made(product_id, key, asked)
+        return made if isinstance(made, Reply) else self.keep(*made, asked)
+
+    async def score_at_once(self, product_id: str, key: Mapping[str, str], asked: Asked, pace: Pace) -> Reply:
+        """Return what `score_entity` returns, made by the event loop itself; it waits for the record alone."""
+        began = time.perf_counter()
+        try:
+            made = self._made(product_id, key, asked)
+        finally:
+            pace.took(time.perf_counter() - began)
+        if isinstance(made, Reply):
+            return made
+        ready = self._ready(*made, asked, "score")
+        try:
+            with stage("record"):
+                await recorded(self.decisions, ready.decision, ready.beside)
+        except AlreadyAnswered as answered:
+            return Reply.again(answered.stored)
+        self._offer(*made, ready.decision.at)
+        return ready.reply
+
+    def _made(
+        self, product_id: str, key: Mapping[str, str], asked: Asked
+    ) -> Reply | tuple[LiveScorer, OnlineInputs, Scored]:
+        """Return an answer with what it rests on, before it is recorded; or the one that was given before."""
         earlier = self.earlier(asked)
         if earlier is not None:
             return earlier
@@ -100,7 +136,7 @@ class ScoringDesk:
                 model.scorer, model.version, inputs, score_id=new_score_id(), product=product, degraded=degraded,
                 exact=asked.detail == "exact", written=True,
             )
-        return self.keep(model, inputs, scored, asked)
+        return model, inputs, scored
 
     def read(self, model: LiveScorer, product_id: str, entity_id: str, asked: Asked) -> OnlineInputs:
         """Return what a grant lets the model know of an entity.
@@ -241,18 +277,22 @@ class ScoringDesk:
         QuotaExceeded
             If the consumer has used up what its scenario allows; nothing is recorded then.
         """
+        ready = self._ready(model, inputs, scored, asked, kind)
+        try:
+            with stage("record"):
+                self.decisions.record(ready.decision, beside=ready.beside)
+        except AlreadyAnswered as answered:
+            # The same request under the same key was faster.
+            return Reply.again(answered.stored)
+        self._offer(model, inputs, scored, ready.decision.at)
+        return ready.reply
+
+    def _ready(self, model: LiveScorer, inputs: OnlineInputs, scored: Scored, asked: Asked, kind: Action) -> Ready:
         with stage("encode"):
             answer = reduced(scored.answer, asked.detail)
             body = encoded(answer | scored.sent)
         decision = self.decision_of(model, inputs, scored, asked)
-        try:
-            with stage("record"):
-                self.decisions.record(decision, beside=beside_of(decision, body, asked, kind))
-        except AlreadyAnswered as answered:
-            # The same request under the same key was faster.
-            return Reply.again(answered.stored)
-        self._offer(model, inputs, scored, decision.at)
-        return Reply(answer, body)
+        return Ready(Reply(answer, body), decision, beside_of(decision, body, asked, kind))
 
     def decision_of(self, model: LiveScorer, inputs: OnlineInputs, scored: Scored, asked: Asked) -> Decision:
         """Return the record of an answer."""

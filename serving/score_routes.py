@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request, Response
@@ -14,6 +14,7 @@ from serving.authorised import Door, IdempotencyHeader, ScenarioHeader
 from serving.changes import Changes, no_changes
 from serving.desk import Reply, ScoringDesk
 from serving.documents import POST_PROBLEMS, problem_responses
+from serving.durable import Pace
 from serving.idempotency import REPLAYED
 from serving.json_response import JSON, json_response
 from serving.metrics import Metrics
@@ -62,10 +63,20 @@ def score_router(desk: ScoringDesk, door: Door, metrics: Metrics, changes: Chang
     return router
 
 
-def score_lanes(desk: ScoringDesk, door: Door, metrics: Metrics) -> dict[str, Lane]:
-    """Return the paths that score one entity, for the short way to them."""
+def score_lanes(desk: ScoringDesk, door: Door, metrics: Metrics, *, at_once: bool = False) -> dict[str, Lane]:
+    """Return the paths that score one entity, for the short way to them.
+
+    Parameters
+    ----------
+    at_once
+        Whether store and ledger lie on this machine, so that the event loop may make answers itself.
+    """
+    pace = Pace()
     lanes = (
-        Lane(f"/v1/{product.id}/scores", REQUESTS[product.entity], _score(desk, door, metrics, product))
+        Lane(
+            f"/v1/{product.id}/scores", REQUESTS[product.entity], _score(desk, door, metrics, product),
+            _score_at_once(desk, door, metrics, product, pace) if at_once else None, pace,
+        )
         for product in PRODUCTS.values()
     )
     return {lane.path: lane for lane in lanes}
@@ -101,6 +112,16 @@ def _score(desk: ScoringDesk, door: Door, metrics: Metrics, product: ScoreProduc
         return replied(desk.score_entity(product.id, body.entity.key, asked), metrics)
 
     return _with_body(score, REQUESTS[product.entity])
+
+
+def _score_at_once(
+    desk: ScoringDesk, door: Door, metrics: Metrics, product: ScoreProduct, pace: Pace
+) -> Callable[..., Awaitable[Response]]:
+    async def score(body: ScoreRequest, request: Request, scenario: str | None, key: str | None) -> Response:
+        asked = door.asked(request, product.id, "score", scenario=scenario, key=key)
+        return replied(await desk.score_at_once(product.id, body.entity.key, asked, pace), metrics)
+
+    return score
 
 
 def _what_if(desk: ScoringDesk, door: Door, product: ScoreProduct) -> Callable[..., Response]:

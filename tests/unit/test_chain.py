@@ -6,13 +6,14 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from registry.chain import ChainLedger
-from registry.errors import ConfigurationError, IntegrityError
+from registry.errors import ConfigurationError, IntegrityError, ServiceUnavailable
 from registry.ledger_sqlite import SqliteStore
 
 KEY = bytes(range(32))
@@ -170,6 +171,64 @@ def test_naive_instants_and_nan_are_refused(tmp_path):
         with pytest.raises(ValueError, match="not JSON compliant"):
             ledger.append({"x": float("nan")}, at=AT)
         assert ledger.verify().rows == 0
+
+
+def soon(ledger, n):
+    """Append a row without waiting; return what will hold its outcome."""
+    told = Future()
+
+    def then(error):
+        if error is None:
+            told.set_result(n)
+        else:
+            told.set_exception(error)
+
+    ledger.append_soon([({"kind": "soon", "n": n}, AT)], then=then)
+    return told
+
+
+def test_rows_that_nobody_waits_for_share_the_chain_with_those_of_threads(tmp_path):
+    with ledger_at(tmp_path) as ledger:
+        threads = [
+            threading.Thread(target=lambda: [ledger.append({"kind": "waited"}, at=AT) for _ in range(40)]) for _ in range(3)
+        ]
+        for one in threads:
+            one.start()
+        told = [soon(ledger, n) for n in range(120)]
+        for one in threads:
+            one.join()
+        assert [one.result(timeout=30) for one in told] == list(range(120))
+        kinds = [entry.payload["kind"] for entry in ledger.entries()]
+        assert (kinds.count("soon"), kinds.count("waited")) == (120, 120)
+        # In the order in which they were asked for.
+        assert [entry.payload["n"] for entry in ledger.entries() if entry.payload["kind"] == "soon"] == list(range(120))
+        groups, additions = ledger.group_sizes
+        assert additions == 240 > groups
+        assert ledger.verify().ok
+
+
+def test_a_row_that_nobody_waits_for_tells_why_it_did_not_enter(tmp_path, monkeypatch):
+    with ledger_at(tmp_path) as ledger:
+        change = type(ledger.store).change
+
+        def full(*_):
+            raise ServiceUnavailable("the disk is full")
+
+        monkeypatch.setattr(type(ledger.store), "change", full)
+        with pytest.raises(ServiceUnavailable, match="full"):
+            soon(ledger, 1).result(timeout=30)
+        monkeypatch.setattr(type(ledger.store), "change", change)
+        assert soon(ledger, 2).result(timeout=30) == 2
+        assert [entry.payload["n"] for entry in ledger.entries()] == [2]
+
+
+def test_closing_waits_for_what_was_asked_for(tmp_path):
+    ledger = ledger_at(tmp_path)
+    told = [soon(ledger, n) for n in range(50)]
+    ledger.close()
+    assert all(one.done() for one in told)
+    with ledger_at(tmp_path) as again:
+        assert len(list(again.entries())) == 50
 
 
 def test_threads_and_two_connections_share_one_chain(tmp_path):
