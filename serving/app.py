@@ -101,7 +101,8 @@ def create_app(
 
 
 def open_app(settings: Settings) -> FastAPI:
-    """Return the application of a worker: real models, store, ledger and access, warmed up."""
+    """Return the application of a worker: real models, store, ledger and access, warmed up; no collector looks at them again."""
+    import gc
     from functools import partial
 
     from features.rows_behind import rows_behind
@@ -110,11 +111,14 @@ def open_app(settings: Settings) -> FastAPI:
 
     desk = open_desk(settings)
     gate = open_gate(settings, desk.decisions, desk.clock)
-    return create_app(
+    made = create_app(
         desk, gate, rows_behind=partial(rows_behind, settings), batches=open_batches(settings, desk), tracer=open_tracer(settings),
         console_of=settings, changes=kept_changes(settings), alerts=open_alerts(settings, desk.clock),
         at_once=not (settings.online_url or settings.ledger_url),
     )
+    gc.collect()
+    gc.freeze()
+    return made
 
 
 def _add_document(app: FastAPI) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -105,15 +104,13 @@ def check_start(settings: Settings) -> dict[str, LiveModel]:
 
 
 def open_desk(settings: Settings) -> ScoringDesk:
-    """Return a scoring desk of a worker, warmed up, with its challengers; what is alive by then is left to no collector."""
+    """Return a scoring desk of a worker, warmed up, with its challengers."""
     made = make_desk(settings)
     shadow = ShadowHolder(settings)
     holder = ModelHolder.open(settings, made.live.current, changed=shadow.reload)
     desk = replace(made, live=holder, source=Breaker(made.source), shadow=shadow)
     desk.warm_up()
     holder.start()
-    gc.collect()
-    gc.freeze()
     return desk
 
 
