@@ -55,6 +55,13 @@ def openapi_document() -> str:
     return json.dumps(contract(), ensure_ascii=False, indent=1) + "\n"
 
 
+def live_openapi_document() -> str:
+    """Return the OpenAPI document of the live service's own port."""
+    from serving.live_contract import live_contract
+
+    return json.dumps(live_contract(), ensure_ascii=False, indent=1) + "\n"
+
+
 @lru_cache(maxsize=1)
 def contract() -> dict[str, Any]:
     """Return the OpenAPI document as an object."""
@@ -106,6 +113,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "exit-codes.md": exit_codes_page,
     "cli.md": cli_page,
     "openapi.json": openapi_document,
+    "live-openapi.json": live_openapi_document,
 }
 """File name -> what renders it. The folder holds nothing else."""
 

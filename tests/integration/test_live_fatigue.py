@@ -36,6 +36,7 @@ from registry.settings import Settings
 from registry.supervision.book import AlertBook
 from registry.supervision.events import AlertEvent
 from serving.desk import complete
+from serving.live_schemas import DutyOut, LiveScoreOut, MinuteScoreOut
 from serving.replay import replay_of
 from serving.rows import score_many
 from tests.lib.access import REQUEST, activate, token_of
@@ -287,6 +288,7 @@ def test_live_duty_and_score_are_read_by_whose_vehicle_it_is(fleet: Fleet, ask: 
         answer = ask[consumer].get(f"{ROOT}/{vehicle}")
         assert answer.status_code == 200, answer.text
         found = answer.json()
+        DutyOut.model_validate(found)
         assert found["limits"]
         assert found["fatigue"]["tier"]["code"] in {"orange", "red"}
         # A scenario that lets groups out lets no single input's points out.
@@ -302,6 +304,7 @@ def test_live_duty_and_score_are_read_by_whose_vehicle_it_is(fleet: Fleet, ask: 
 def test_a_live_score_that_a_consumer_reads_is_a_recorded_decision(fleet: Fleet, ask: dict[str, AppClient]) -> None:
     vehicle = fleet.vehicles[0][0]
     found = ask["carrier"].get(f"{SCORE}/{vehicle}").json()
+    LiveScoreOut.model_validate(found)
     assert found["answer"]["tier"]["code"] in {"orange", "red"}
     assert found["forecast"]["minutes_to_orange"] == 0
     ledger = DecisionLedger.open(fleet.settings)
@@ -312,6 +315,7 @@ def test_a_live_score_that_a_consumer_reads_is_a_recorded_decision(fleet: Fleet,
     assert replay_of(decision, scorer, at=datetime.now(UTC))["equal"] is True
     # A vehicle that was never heard of has no score, and nothing is recorded.
     other = ask["authority"].get(f"{SCORE}/{fleet.vehicles[1][0]}").json()
+    LiveScoreOut.model_validate(other)
     assert (other["answer"], other["why"]["code"]) == (None, "unheard")
     statuses = {consumer: ask[consumer].get(f"{SCORE}/{vehicle}").status_code for consumer in ("stranger", "insurer-a", "late")}
     assert statuses == {"stranger": 404, "insurer-a": 403, "late": 403}
@@ -348,6 +352,7 @@ def test_an_operator_sees_the_advice_that_its_driver_lets_it_see_and_nobody_else
         told = notices()
         assert told["authority"]["health_notice"] is None
         assert told["carrier"]["health_notice"]["advised_rest_in_min"] == 0
+        LiveScoreOut.model_validate(told["carrier"])
         assert "apnoea" not in json.dumps(told["carrier"])
         assert told["carrier"]["answer"]["points"] == before["answer"]["points"]
         assert told["carrier"]["answer"]["tier"] == before["answer"]["tier"]
@@ -399,6 +404,7 @@ def test_minute_scores_stream_to_whose_vehicles_they_are_and_resume(fleet: Fleet
         first = streamed("carrier")
         assert [one["vehicle_id"] for _, one in first] == [vehicle]
         mark, value = first[0]
+        MinuteScoreOut.model_validate(value)
         board = fleet.fatigue.board
         assert value["points"] == round(float(board.points[0]), 1)
         assert value["tier"]["code"] in {"orange", "red"}
