@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from serving.answer_schema import (
     Closed,
     DecompositionOut,
+    Detail,
     GroupOut,
     ProblemOut,
     ReasonOut,
@@ -146,6 +147,7 @@ class LiveModelOut(Closed):
 class FatigueOut(Closed):
     """The live score of one vehicle; a look of the platform's own, no decision."""
 
+    detail: Detail = Field(description="how much of the explanation is let out")
     tier: TierOut
     why: WhyOut
     score: float | None
