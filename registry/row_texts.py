@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ class RowTexts:
     def __init__(self, labels: Sequence[tuple[str, str, str, str, str]], texts: Sequence[int]) -> None:
         self._texts = tuple(texts)
         self._sorted = sorted(range(len(labels)), key=lambda place: labels[place][0])
+        self._in_order: Any = itemgetter(*self._sorted) if len(labels) > 1 else tuple
         self._named = _gaps([orjson.dumps(labels[place][0]) + b":" for place in self._sorted])
         self._heads = [orjson.dumps({"feature": name, "zh": zh, "en": en})[:-1] + b',"value":' for name, zh, en, _, _ in labels]
         self._middles = [b"," + orjson.dumps({"unit": unit})[1:-1] + b',"points":' for _, _, _, unit, _ in labels]
@@ -53,7 +55,7 @@ class RowTexts:
         if not cells:
             return orjson.Fragment(b"{}")
         parts = self._named.copy()
-        parts[1::2] = map(cells.__getitem__, self._sorted)
+        parts[1::2] = self._in_order(cells)
         return orjson.Fragment(b"".join(parts))
 
     def decomposition(
@@ -71,8 +73,10 @@ class RowTexts:
         """
         order = np.argsort(-np.abs(points), kind="stable").tolist()
         parts = [b""] * (5 * len(order))
+        # An itemgetter of one place gives no tuple.
+        ordered: Any = itemgetter(*order) if len(order) > 1 else tuple
         for place, column in enumerate((self._heads, cells, self._middles, of_points, self._tails)):
-            parts[place::5] = map(column.__getitem__, order)
+            parts[place::5] = ordered(column)
         start, rest, end = number_texts((base, clamp, total))
         # Each line ends with a comma; the last one has none to end with.
         return orjson.Fragment(

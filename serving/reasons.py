@@ -47,10 +47,7 @@ def reasons_of(
     found = zip(codes.sums(contributions), codes.names, codes.members, strict=True)
     strong = [one for one in found if abs(one[0]) >= LEAST_POINTS]
     strong.sort(key=lambda one: (one[0] < 0, -abs(one[0]), one[1]))
-    return [
-        _reason(code, total, [(contributions[i], manifest.features[i]) for i in members], manifest, values)
-        for total, code, members in strong[:MAX_REASONS]
-    ]
+    return [_reason(code, total, members, contributions, manifest, values) for total, code, members in strong[:MAX_REASONS]]
 
 
 def band_of(points: float) -> str:
@@ -59,17 +56,17 @@ def band_of(points: float) -> str:
 
 
 def _reason(
-    code: str, total: float, parts: Sequence[tuple[float, ManifestFeature]], manifest: Manifest,
+    code: str, total: float, members: Sequence[int], contributions: Sequence[float], manifest: Manifest,
     values: Mapping[str, float | str | None],
 ) -> dict[str, Any]:
-    sign = 1.0 if total > 0 else -1.0
-    _, leading = max(parts, key=lambda part: sign * part[0])
+    # The first of several that contribute alike.
+    leading = manifest.features[(max if total > 0 else min)(members, key=contributions.__getitem__)]
     entry, value = REASONS[code], values.get(leading.name)
     median = manifest.reference.medians.get(leading.name)
     zh, en = _texts(leading, value, median)
     reason: dict[str, Any] = {
         "code": code, "direction": "raises" if total > 0 else "lowers", "contribution": total, "band": band_of(total),
-        "zh": f"{entry.zh}：{zh}", "en": f"{entry.en}: {en}", "features": [feature.name for _, feature in parts],
+        "zh": f"{entry.zh}：{zh}", "en": f"{entry.en}: {en}", "features": [manifest.features[place].name for place in members],
         "value": value, "median": median, "unit": leading.unit, "remedy": None,
     }
     if total > 0 and entry.remedy_zh and _can_improve(leading, value, median):

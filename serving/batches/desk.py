@@ -33,6 +33,8 @@ SYNC_ROWS: Final = 200
 """So many rows are answered at once, unless the caller prefers not to wait."""
 SYNC_BYTES: Final = 128 * 1024
 """A longer body is not looked at for that."""
+EARLY_BYTES: Final = 1024 * 1024
+"""For a body of so many bytes a worker starts before it has been read."""
 INTAKES: Final = 2
 """Batches that one process reads at the same time, because each is held in memory."""
 
@@ -94,6 +96,9 @@ class BatchDesk:
                 first = next(body.chunks())
                 if len(first) <= SYNC_ROWS:
                     return self._at_once(product_id, first, asked)
+            if len(body.content) >= EARLY_BYTES:
+                # A worker gets ready while a large body is read.
+                self.start()
             folder = stage(self.desk, self.folders, product_id, body.chunks(), caller, asked)
         reply = self._remember(folder, asked)
         self.start()

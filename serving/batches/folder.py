@@ -34,6 +34,8 @@ ENDED: Final[frozenset[Status]] = frozenset(("done", "failed", "cancelled"))
 """Nothing more is done for a batch of one of these."""
 KEPT: Final = timedelta(hours=72)
 """How long a batch is kept after it came in. Its decisions stay in the ledger. [A]"""
+READ_WITHIN: Final = timedelta(minutes=1)
+"""A batch of the most rows is read in some seconds. [A]"""
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 _PART: Final = re.compile(r"(\d{6})-(\d+)-(\d+)-(\d+)")
 _HIDDEN: Final = ("staging-", "removed-")
@@ -245,6 +247,12 @@ class BatchFolders:
                 found.append((progress.parts, folder))
         return [folder for _, folder in sorted(found, key=lambda one: one[0])]
 
+    def reading(self, now: datetime) -> bool:
+        """Return whether a batch is being read at an instant; one that a killed process left is soon taken for none."""
+        if not self.root.is_dir():
+            return False
+        return any(_began(path) > (now - READ_WITHIN).timestamp() for path in self.root.glob("staging-*"))
+
     def staging(self) -> BatchFolder:
         """Return a new folder that nobody sees yet."""
         path = self.root / f"staging-{uuid.uuid4().hex}"
@@ -275,6 +283,14 @@ class BatchFolders:
                 if path.name.startswith(_HIDDEN) and path.stat().st_mtime < (now - timedelta(hours=1)).timestamp():
                     shutil.rmtree(path, ignore_errors=True)
         return removed
+
+
+def _began(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        # Published meanwhile, or given up.
+        return 0.0
 
 
 def no_such_batch() -> NotFound:

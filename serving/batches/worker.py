@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -203,27 +204,47 @@ def main() -> int:
 
 def work(settings: Settings) -> int:
     """Work at all that waits, a large batch with several processes; return an exit code."""
-    folders = BatchFolders(settings.batch_dir)
-    while waiting := folders.waiting():
+    folders, office = BatchFolders(settings.batch_dir), None
+    if folders.reading(datetime.now(UTC)):
+        try:
+            office = _office(settings)
+        except RoadRiskError as error:
+            return error.exit_code
+    while waiting := found(folders, time.sleep):
         processes = processes_for(settings, waiting)
         with helpers(settings, processes - 1):
-            code = _work(settings.model_copy(update={"threads": max(1, settings.threads // processes)}))
+            code = _work(settings.model_copy(update={"threads": max(1, settings.threads // processes)}), office)
         if code:
             return code
+        office = None
         if folders.waiting():
             # What is left is in the hands of a helper whose own master was killed, or came in just now.
             time.sleep(LOOK_AGAIN_S)
     return 0
 
 
-def _work(settings: Settings) -> int:
+def found(folders: BatchFolders, sleep: Callable[[float], None]) -> list[BatchFolder]:
+    """Return the batches for which something is left to do, once there is any or none is being read."""
+    while True:
+        reading = folders.reading(datetime.now(UTC))
+        waiting = folders.waiting()
+        if waiting or not reading:
+            return waiting
+        sleep(LOOK_AGAIN_S)
+
+
+def _office(settings: Settings) -> tuple[ScoringDesk, AccessBook]:
     from registry.access.book import AccessBook
     from serving.start import make_desk, set_environment
 
     set_environment()
+    desk: Any = make_desk(settings)
+    return replace(desk, shadow=None), AccessBook.open(settings)
+
+
+def _work(settings: Settings, office: tuple[ScoringDesk, AccessBook] | None = None) -> int:
     try:
-        desk: Any = make_desk(settings)
-        Worker(settings, replace(desk, shadow=None), AccessBook.open(settings)).run()
+        Worker(settings, *(office or _office(settings))).run()
     except RoadRiskError as error:
         return error.exit_code
     return 0

@@ -79,11 +79,9 @@ def _ours(settings: Settings, vins: list[str]) -> dict[str, float]:
     from registry.access.book import AccessBook
     from registry.access.local import local_token
     from serving.asked import Asked
-    from serving.batches.claims import started_worker
-    from serving.batches.desk import Body
-    from serving.batches.folder import BatchFolders
+    from serving.batches.desk import Body, open_batches
+    from serving.batches.folder import ENDED
     from serving.batches.formats import NDJSON
-    from serving.batches.intake import stage
     from serving.start import check_start, make_desk
 
     # As a service does at its start: what is proved then is not proved again by the processes that it starts.
@@ -94,20 +92,23 @@ def _ours(settings: Settings, vins: list[str]) -> dict[str, float]:
     lines = (json.dumps({"entity": {"vin": vin}}) for vin in islice(cycle(vins), ROWS))
     body = Body(content="\n".join(lines).encode(), media_type=NDJSON)
     asked = Asked("bench", time.perf_counter(), replace(grant, rate_per_s=None))
+    batches = open_batches(settings, desk)
     before, started = _cpu_s(), time.perf_counter()
-    folder = stage(desk, BatchFolders(settings.batch_dir), PRODUCT, body.chunks(), caller, asked)
-    worker = started_worker(settings)
+    told = json.loads(batches.submit(PRODUCT, body, caller, asked, wait=False).body)
+    folder = batches.folders.find(told["id"], caller.consumer)
     # Peaks by process: of a tree of processes only those that run can be asked.
     peaks, half = dict[int, float](), dict[int, float]()
-    while worker.poll() is None:
+    while (progress := folder.progress()).status not in ENDED:
         time.sleep(LOOK_EVERY_S)
-        peaks |= {process: peak for process in _tree(worker.pid) if (peak := _peak_mb(process))}
-        if not half and 2 * len(folder.parts()) >= folder.header.chunks:
+        peaks |= {process: peak for process in _tree(os.getpid())[1:] if (peak := _peak_mb(process))}
+        if not half and 2 * progress.parts >= folder.header.chunks:
             half = dict(peaks)
-    spent, used = time.perf_counter() - started, _cpu_s() - before
-    progress = folder.progress()
-    if worker.returncode or progress.status != "done" or progress.scored < ROWS / 2:
-        raise RuntimeError(f"the batch ended as {progress}, its worker with {worker.returncode}")
+    spent = time.perf_counter() - started
+    while _tree(os.getpid())[1:]:
+        os.waitpid(-1, 0)
+    used = _cpu_s() - before
+    if progress.status != "done" or progress.scored < ROWS / 2:
+        raise RuntimeError(f"the batch ended as {progress}")
     folder.remove()
     return {
         "rows_per_s": ROWS / spent, "cpu_ms_per_row": 1000 * used / ROWS, "processes": len(half),
@@ -122,12 +123,13 @@ def _cpu_s() -> float:
 
 
 def _tree(process: int) -> list[int]:
-    """Return a process and those that it has started."""
+    """Return a process and those that it has started, with theirs."""
     try:
-        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    except FileNotFoundError:
+        threads = list(Path(f"/proc/{process}/task").iterdir())
+        children = [int(child) for thread in threads for child in (thread / "children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
         return []
-    return [process, *map(int, children)]
+    return [process, *(one for child in children for one in _tree(child))]
 
 
 def _peak_mb(process: int) -> float | None:

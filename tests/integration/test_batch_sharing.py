@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from registry.access.local import local_token
+from serving.app import create_app
 from serving.batches import formats
 from serving.batches.claims import CHUNKS_PER_PROCESS, claim, processes_for
-from tests.lib.batch_desks import Office, mixed, office
+from serving.batches.folder import READ_WITHIN
+from serving.batches.worker import found
+from tests.lib.batch_desks import VEHICLE, Office, mixed, ndjson, office
+from tests.lib.client import AppClient
 
 ROWS, CHUNK = 60, 4
 
@@ -65,3 +73,35 @@ def test_further_processes_are_for_large_batches(made: Office, monkeypatch: pyte
     assert processes_for(settings, made.batches.folders.waiting()) == 2
     made.submit(mixed(9 * CHUNKS_PER_PROCESS * CHUNK))
     assert processes_for(settings, made.batches.folders.waiting()) == 3
+
+
+def test_a_worker_that_is_early_waits_for_a_batch_that_is_being_read(made: Office) -> None:
+    folders, slept = made.batches.folders, list[float]()
+    assert found(folders, slept.append) == []
+    staged = folders.staging()
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 2:
+            made.submit(mixed(ROWS))
+
+    assert [folder.header.rows for folder in found(folders, sleep)] == [ROWS]
+    assert len(slept) == 2
+    made.work()
+    # What a killed process left is waited for no longer than a batch takes to be read.
+    left = (datetime.now(UTC) - READ_WITHIN - timedelta(seconds=1)).timestamp()
+    os.utime(staged.path, (left, left))
+    assert found(folders, sleep) == []
+    assert len(slept) == 2
+
+
+def test_for_a_large_body_a_worker_starts_before_it_has_been_read(made: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = list[int]()
+    batches = replace(made.batches, start=lambda: seen.append(len(made.batches.folders.waiting())))
+    client = AppClient(create_app(made.desk, made.gate, batches=batches), key=local_token(made.settings))
+    for least, expected in ((10_000_000, [1]), (1, [1, 2])):
+        monkeypatch.setattr("serving.batches.desk.EARLY_BYTES", least)
+        seen.clear()
+        body, headers = ndjson(mixed(ROWS)), {"content-type": formats.NDJSON, "prefer": "respond-async"}
+        assert client.post(f"/v1/{VEHICLE}/batches", content=body, headers=headers).status_code == 202
+        assert seen == expected
