@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from registry.access import duty_book
 from registry.care.health import health_notice
+from registry.duty_rules import DUTY_RULES
 from registry.errors import NotFound, ServiceUnavailable
 from serving.console.portrait_facts import coded, events_of, source_of
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 SHOWN_DECISIONS: Final = 20
 SHOWN_LOOKS: Final = 50
 RUN: Final = "continuous_4h"
+TIMED: Final = frozenset(rule.rule_id for rule in DUTY_RULES if rule.limit_s)
+"""Rules with hours to count down; the others forbid driving at a time of day."""
 
 
 def driver_view(console: Console, dossier: Dossier, driver_id: str) -> dict[str, Any]:
@@ -37,7 +41,9 @@ def driver_view(console: Console, dossier: Dossier, driver_id: str) -> dict[str,
     return {
         "now": now, "driver_id": driver_id, "person": person, "declared": declared, "rating": rating, "events": events_of(rows),
         "as_of": as_of, "employer": console.names.known([operator], now).get(operator, "") if operator else "",
-        "coded": coded, "source": source_of, "duty": duty, "away": away, "fatigue": fatigue, "decisions": decisions,
+        "coded": coded, "source": source_of, "duty": duty, "away": away, "timed": TIMED,
+        "since": datetime.fromisoformat(duty["since"]) if duty else None,
+        "fatigue": fatigue, "decisions": decisions,
         "looks": console.desk.decisions.subject_looks(driver_id)[::-1][:SHOWN_LOOKS],
         "health_notice": _notice(console, person, declared, duty),
     }
@@ -47,12 +53,15 @@ def _live(console: Console, driver_id: str) -> tuple[dict[str, Any] | None, bool
     """Return duty by card (None where no card of his was seen), whether the live service is away, and the score where he drives."""
     try:
         duty = console.relay.driver(driver_id)
-        vehicle = duty["vehicle_id"]
-        return duty, False, console.relay.vehicle(vehicle).get("fatigue") if vehicle else None
     except NotFound:
         return None, False, None
     except ServiceUnavailable:
         return None, True, None
+    try:
+        fatigue = console.relay.vehicle(duty["vehicle_id"]).get("fatigue") if duty["vehicle_id"] else None
+    except (NotFound, ServiceUnavailable):
+        fatigue = None
+    return duty, False, fatigue
 
 
 def _notice(console: Console, person: Any, declared: Any, duty: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -6,19 +6,22 @@ import re
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import timedelta
+from contextlib import closing, contextmanager
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 import uvicorn
 from pydantic import SecretStr
 
+from features.live.cards import CardEvent
 from features.live.engine import EngineTimes
 from features.live.roster import Roster, roster_of
 from features.live.service import open_service
 from features.pseudonyms import pseudonym
 from features.supervision.fleet_door import fleet_routes
+from registry.care.book import CareBook
+from registry.care.health import Declared
 from registry.data_products import SUPERVISION
 from registry.settings import Settings
 from registry.signing import init_keys, pseudonym_keys
@@ -31,6 +34,7 @@ from tests.lib.positions import Leg, drive
 from tests.lib.processes import free_port
 
 KEY, READER = "providers", "readers"
+DRIVER = "d" * 24
 PLATES = [("赣A12345", "2"), ("赣B54321", "2")]
 
 
@@ -50,6 +54,7 @@ def live_service(folder: Path, port: int) -> Iterator[None]:
     found = records(drive([Leg("06:00", "09:45", 60.0)]))
     for slot in range(2):
         service.engine.fold.apply(slot + 0 * found["time_s"].astype("int64"), found)
+    service.drivers._log.add([CardEvent(int(found["time_s"][0]), "v0", DRIVER, "in")])
     app = service.app(fleet_routes(service, READER))
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="critical", access_log=False))
     thread = threading.Thread(target=server.run)
@@ -232,3 +237,32 @@ def test_the_relay_tells_what_is_wrong_and_recovers_with_another_run(tmp_path: P
         assert relay.rows() is not None
     assert runs[0] != runs[1]
     assert relay.since(runs[0], 0, None) is None
+
+
+def own_page(installed: Installed, driver: str) -> str:
+    """Return the page of a driver who opens the link that he was sent."""
+    with closing(CareBook(installed.settings)) as book:
+        secret, _ = book.issue_link(driver, days=7, by="周敏", at=installed.clock.now)
+    visitor = installed.visitor()
+    assert visitor.send("/console/me/open", "/console/me/open", link=secret).status_code == 303
+    return visitor.get("/console/me").text
+
+
+def test_a_driver_sees_the_duty_of_his_card_and_the_advice_that_follows_from_it(
+    served: None, tmp_path: Path, port: int
+) -> None:
+    made = tiny_console(tmp_path, live_url=f"http://127.0.0.1:{port}", live_key=SecretStr(READER), health_data=True)
+    with closing(CareBook(made.settings)) as book:
+        said = {"version": "v", "channel": "page", "by": "本人", "at": made.clock.now}
+        book.consent(DRIVER, "fatigue_care", given=True, **said)
+        book.declare(DRIVER, Declared(code="sleep_apnoea_untreated", until=date(2027, 6, 1)), by="本人", at=made.clock.now)
+    duty = own_page(made, DRIVER).split('id="duty"')[1].split("</section>")[0]
+    assert re.search("您的卡自 [0-9-]{10} 06:00", duty), "local time"
+    # Three and three quarter hours of four, and of the two that are advised nothing is left.
+    assert re.search(r'<td class="num">3\.8</td><td class="num">0\.2</td>', duty), duty
+    assert "现在请休息" in duty
+    assert "没有您的插卡记录" in own_page(made, "e" * 24)
+
+
+def test_without_a_live_service_a_driver_still_opens_his_page(lonely: Installed) -> None:
+    assert "实时服务目前没有应答" in own_page(lonely, DRIVER)
