@@ -7,6 +7,8 @@ store, the corrections and the late messages hold everything once.
 from __future__ import annotations
 
 import json
+import re
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,6 +29,7 @@ from registry.errors import ConfigurationError, InvalidRequest, RoadRiskError, S
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.streaming.query import StreamingQuery
 
     from registry.output import ProgressCallback
     from registry.settings import Settings
@@ -37,6 +40,8 @@ _LAYOUT_FILE: Final = "roadrisk.json"
 _STREAM: Final = "stream"
 _ATTEMPTS: Final = 30
 _LOOK_S: Final = 1
+_RAISED: Final = re.compile(r"^[A-Za-z_][\w.]*(Error|Refused|NotFound): |\[[A-Z][A-Z_0-9.]+\] ")
+"""What a line looks like that says what was wrong: the last of a Python traceback, or one of Spark's with its class of error."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,15 +196,15 @@ def run_stream(
 
 
 def _drain(steps: DataFrame, sink: StreamSink, plan: StreamPlan, tell: ProgressCallback) -> None:
-    from pyspark.errors import StreamingQueryException
-
-    met: list[RoadRiskError] = []
+    met: list[Exception] = []
+    writing = threading.Lock()
 
     def take(frame: DataFrame, _: int) -> None:
         try:
-            sink.take(frame.toArrow())  # once: a second look at the frame would take the steps again
-        except RoadRiskError as error:
-            met.append(error)
+            with writing:
+                sink.take(frame.toArrow())  # once: a second look at the frame would take the steps again
+        except Exception as error:
+            met.append(error)  # what Spark makes of it names neither file nor cause
             raise
 
     n_files = sum(1 for path in plan.source.rglob("*") if path.is_file())
@@ -207,18 +212,32 @@ def _drain(steps: DataFrame, sink: StreamSink, plan: StreamPlan, tell: ProgressC
     trigger = {"availableNow": True} if plan.every_s is None else {"processingTime": f"{round(plan.every_s * 1000)} milliseconds"}
     query = writer.trigger(**trigger).start()
     try:
-        while not query.awaitTermination(_LOOK_S):
+        while query.isActive:
             taken = min(sink.done.micro_batches * plan.files_at_once, n_files)
             tell(f"{sink.done.messages.get('folded', 0)} messages folded", taken / n_files if n_files else 1.0)
-    except StreamingQueryException as error:
-        if met:
-            raise met[-1] from error
-        raise ServiceUnavailable(
-            f"the stream ended: {str(error).strip().splitlines()[-1][:300]}", where=str(plan.source),
-            remedy="Mend what it names and run it again; it goes on from its checkpoints.",
-        ) from error
+            time.sleep(_LOOK_S)  # an interruption meets this, and no call of Spark's
+        _raise_what_ended(query, met, plan.source)
+    except KeyboardInterrupt:
+        if plan.every_s is None:
+            raise
     finally:
         query.stop()
+        writing.acquire()  # what is being written is written before its files are closed
+
+
+def _raise_what_ended(query: StreamingQuery, met: list[Exception], source: Path) -> None:
+    ended = query.exception()
+    if ended is None:
+        return
+    error = met[-1] if met else ended
+    if isinstance(error, RoadRiskError):
+        raise error
+    told = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    raised = [line for line in told if _RAISED.search(line)]
+    raise ServiceUnavailable(
+        f"the stream ended: {(raised or told)[0][:400]}", where=str(source),
+        remedy="Mend what it names and run it again; it goes on from its checkpoints.",
+    ) from error
 
 
 def _check_layout(plan: StreamPlan, epoch: int) -> None:

@@ -39,7 +39,7 @@ from features.pseudonyms import pseudonym
 from features.simulation.day import day_of_messages
 from features.spark import close_spark, connect_spark
 from features.views import PROJECT
-from registry.errors import ConfigurationError, IntegrityError, InvalidRequest
+from registry.errors import ConfigurationError, IntegrityError, InvalidRequest, ServiceUnavailable
 from registry.settings import Settings
 from registry.signing import init_keys, pseudonym_keys
 from tests.lib.provinces import SEED
@@ -237,6 +237,10 @@ def assert_lines_are_read(spark: Any, day: Day, folder: Path) -> None:
     plan = StreamPlan(source=folder / "lines", checkpoint=folder / "lines_kept", kind="ndjson", n_buckets=1)
     found = run_stream(spark, settings, plan, roster=day.roster).messages
     assert {name: n for name, n in found.items() if n} == {"folded": 2, "no_time": 2}
+    (folder / "wrong").mkdir()
+    (folder / "wrong" / "no.parquet").write_text("no parquet")
+    with pytest.raises(ServiceUnavailable, match=r"no\.parquet"):
+        run_stream(spark, settings, StreamPlan(source=folder / "wrong", checkpoint=folder / "wrong_kept"), roster=day.roster)
 
 
 def batch_of(day: Day, place: int, slots: Any, cutoff_s: Any, values: Any) -> LiveAgreement:
