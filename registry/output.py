@@ -12,7 +12,7 @@ import json as jsonlib
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +20,7 @@ import click
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.progress import Progress
 
 ProgressCallback = Callable[[str, float], None]
 """Called with what is being done and the fraction done, 0..1."""
@@ -98,21 +99,41 @@ def progress(title: str) -> Iterator[ProgressCallback]:
     callback
         ``callback(label, fraction)``; stages take it as `Callable[[str, float], None]`.
     """
-    if not sys.stderr.isatty():
-        yield _plain_lines(title)
-        return
+    with progress_each((title,)) as tell:
+        yield lambda label, fraction: tell(title, label, fraction)
+
+
+@contextmanager
+def progress_each(titles: Sequence[str]) -> Iterator[Callable[[str, str, float], None]]:
+    """Show the progress of works that go on at the same time, as `progress` shows that of one.
+
+    Parameters
+    ----------
+    titles
+        Of the works, in the order in which they are shown.
+
+    Yields
+    ------
+    callback
+        ``callback(title, label, fraction)``, for one thread at a time.
+    """
+    with ExitStack() as stack:
+        if sys.stderr.isatty():
+            bar = stack.enter_context(_bars())
+            tasks = {title: bar.add_task("", total=1.0, title=title) for title in titles}
+            yield lambda title, label, fraction: bar.update(tasks[title], description=label, completed=fraction)
+        else:
+            lines = {title: _plain_lines(title) for title in titles}
+            yield lambda title, label, fraction: lines[title](label, fraction)
+
+
+def _bars() -> Progress:
     from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-    with Progress(
+    return Progress(
         SpinnerColumn(), TextColumn("{task.fields[title]}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
         TextColumn("{task.description}"), console=console(stderr=True),
-    ) as bar:
-        task = bar.add_task("", total=1.0, title=title)
-
-        def update(label: str, fraction: float) -> None:
-            bar.update(task, description=label, completed=fraction)
-
-        yield update
+    )
 
 
 def _plain_lines(title: str) -> ProgressCallback:

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from registry.output import emit, progress, table
+from registry.output import emit, progress, progress_each, table
 from registry.products import PRODUCTS
 
 if TYPE_CHECKING:
+    from registry.bundle import ScoreBundle
     from registry.settings import Settings
+    from training.pipeline import TrainedScore
 
 
 @click.command()
@@ -19,14 +21,17 @@ if TYPE_CHECKING:
               help="Trials of the parameter search per component; 0 takes the declared parameters.")
 @click.option("--timeout", "timeout_s", type=click.FloatRange(min=1), default=None,
               help="Seconds after which the search begins no further trial.")
+@click.option("--jobs", type=click.IntRange(min=1), default=None,
+              help="Products trained at the same time, each in a process of its own; ROADRISK_THREADS is shared among them. By "
+              "default as many as there are threads; 1 trains one after another and needs the memory of one.")
 @click.option("--tuned", is_flag=True, help="Take the parameters that `roadrisk tune` kept.")
 @click.option("--seed", type=int, default=None, help="Seed; by default ROADRISK_SEED.")
 @click.option("--by", default="", help="Who trains: nobody approves alone what they have trained.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--dry-run", is_flag=True, help="Say what would be trained on which rows, and write nothing.")
 def train(
-    product: str, trials: int, timeout_s: float | None, tuned: bool, seed: int | None, by: str, as_json: bool,
-    dry_run: bool,
+    product: str, trials: int, timeout_s: float | None, jobs: int | None, tuned: bool, seed: int | None, by: str,
+    as_json: bool, dry_run: bool,
 ) -> None:
     """Train PRODUCT, or all products: fit, calibrate, sign a bundle, write a card, track and register it.
 
@@ -39,9 +44,13 @@ def train(
     wait_passively()
     settings = Settings()
     chosen = list(PRODUCTS) if product == "all" else [product]
-    results = [_dry(name, settings) for name in chosen] if dry_run else trained_in_turn(
-        chosen, settings, trials, timeout_s, seed, tuned=tuned, by=by
-    )
+    at_once = min(jobs or settings.threads, len(chosen))
+    if dry_run:
+        results = [_dry(name, settings) for name in chosen]
+    elif at_once > 1:
+        results = trained_beside(chosen, settings, trials, timeout_s, seed, jobs=at_once, tuned=tuned, by=by)
+    else:
+        results = trained_in_turn(chosen, settings, trials, timeout_s, seed, tuned=tuned, by=by)
     emit({"trained": [] if dry_run else results, "planned": results if dry_run else []}, as_json, _render)
 
 
@@ -84,6 +93,29 @@ def trained_in_turn(
             raise
         conclude()
     return results
+
+
+def trained_beside(
+    products: list[str], settings: Settings, trials: int, timeout_s: float | None, seed: int | None, *, jobs: int, tuned: bool,
+    by: str,
+) -> list[dict[str, Any]]:
+    """Train products beside each other; each is registered as soon as it is trained. Results come in the order asked for."""
+    from features.changes import keep_changes
+    from registry.cli_options import now
+    from training.beside import Order, train_beside
+    from training.pipeline import registered, summary
+
+    results: dict[str, dict[str, Any]] = {}
+    orders = [Order(product, settings, trials, timeout_s, seed, tuned=tuned, by=by) for product in products]
+    with progress_each([f"train {product}" for product in products]) as tell:
+
+        def register(made: TrainedScore, bundle: ScoreBundle) -> None:
+            product = bundle.manifest.product
+            results[product] = summary(registered(made, bundle, settings, at=now()))
+            keep_changes(settings, product, bundle.digest, bundle.manifest.features)
+
+        train_beside(orders, register, jobs=jobs, tell=lambda product, *said: tell(f"train {product}", *said))
+    return [results[product] for product in products]
 
 
 def _dry(product: str, settings: Settings) -> dict[str, Any]:

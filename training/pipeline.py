@@ -94,15 +94,20 @@ class Begun:
             if self.writing is not None:
                 self.writing.wait()
             card_folder = _keep(self.staged, self.settings.home / "cards" / self.bundle_folder.name)
-        version, run_id, metrics = None, None, self.card["metrics"]
+        made = TrainedScore(
+            self.bundle_folder, self.bundle.digest, None, None, self.card, card_folder, self.card["metrics"], self.tuned
+        )
         if self.register:
             self.tell.at("register")
-            tracked = track(self.settings, self.bundle, self.bundle_folder, metrics=metrics, card_folder=card_folder, at=self.at)
-            version, run_id = tracked.version, tracked.run_id
+            made = registered(made, self.bundle, self.settings, at=self.at)
         self.tell.done()
-        return TrainedScore(
-            self.bundle_folder, self.bundle.digest, version, run_id, self.card, card_folder, metrics, self.tuned
-        )
+        return made
+
+
+def registered(made: TrainedScore, bundle: ScoreBundle, settings: Settings, *, at: datetime | None) -> TrainedScore:
+    """Track and register a score whose bundle and card are kept; return it with its version and run."""
+    tracked = track(settings, bundle, made.bundle_folder, metrics=made.metrics, card_folder=made.card_folder, at=at)
+    return replace(made, version=tracked.version, run_id=tracked.run_id)
 
 
 def train_product(
