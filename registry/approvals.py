@@ -6,13 +6,12 @@ the card or a document that lay before the approver has changed since.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from registry.bundle import canonical_json
+from registry.bundle import content_digest
 from registry.chain import Entry
 from registry.errors import PromotionRefused
 from registry.gates import Judged, judged_version
@@ -124,7 +123,7 @@ def grounds_of(judged: Judged) -> dict[str, str]:
     documents: dict[str, Mapping[str, Any]] = dict(judged.evidence)
     if judged.card is not None:
         documents[CARD] = judged.card
-    return {kind: hashlib.sha256(canonical_json(dict(one))).hexdigest() for kind, one in sorted(documents.items())}
+    return {kind: content_digest(dict(one)) for kind, one in sorted(documents.items())}
 
 
 def check_decision(name: str, reason: str) -> None:

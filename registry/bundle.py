@@ -336,6 +336,11 @@ def canonical_json(value: object) -> bytes:
     return (json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
 
 
+def content_digest(value: object) -> str:
+    """Return SHA-256 over the canonical JSON of a value, as lower-case hex."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
 def digest_of(files: Mapping[str, bytes]) -> str:
     """Return the digest over named bytes; the signature is not covered."""
     lines = (f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files) if name != SIGNATURE)

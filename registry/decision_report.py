@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from registry.bundle import canonical_json
+from registry.bundle import canonical_json, content_digest
 from registry.chain_format import row_digest
 from registry.errors import ConfigurationError, DataError
 from registry.ledger_anchors import Anchor, anchor_of, fingerprint, holds, public_key
@@ -207,7 +207,7 @@ def as_row(seq: int, at: str, prev: str, payload: str, digest: str, anchor: Anch
 
 
 def _report_text(report: Mapping[str, Any]) -> bytes:
-    return f"roadrisk-decision-report\n{hashlib.sha256(canonical_json(report)).hexdigest()}".encode()
+    return f"roadrisk-decision-report\n{content_digest(report)}".encode()
 
 
 def _pdf_text(content: bytes) -> bytes:

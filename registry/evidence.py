@@ -20,6 +20,8 @@ from registry.errors import DataError, IntegrityError
 from registry.settings import Settings
 
 FOLDER: Final = "evidence"
+JUDGEMENT: Final = "judgement"
+"""Kind of what `roadrisk evaluate` keeps."""
 KIND: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 

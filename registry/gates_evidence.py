@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from registry.evidence import JUDGEMENT
 from registry.gate_rules import Floor
 from registry.gates import Candidate, Finding, Judged, all_of, not_evaluated, passes, refuses, undecided
 from registry.gates_card import EVALUATE, out_of_time
 
-JUDGEMENT: Final = "judgement"
 COMPARISON: Final = "comparison"
 SEGMENTS: Final = "segments"
 RATIO: Final = "actual_to_expected"

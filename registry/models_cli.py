@@ -12,6 +12,7 @@ import click
 
 from registry.cli_options import Instant, chosen, json_option, local_time, now, settings_now, version_option
 from registry.errors import NotFound
+from registry.evidence import JUDGEMENT
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from registry.models import ModelVersion
     from registry.settings import Settings
 
-JUDGEMENT: Final = "judgement"
 BASELINES: Final = "baselines"
 ORACLE: Final = "oracle"
 

@@ -7,7 +7,6 @@ nothing.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from registry.approvals import check_decision, grounds_of
-from registry.bundle import canonical_json
+from registry.bundle import content_digest
 from registry.chain import Entry, VerifyReport
 from registry.errors import NotFound, PromotionRefused
 from registry.gate_rules import GateRules, rules_for
@@ -256,7 +255,7 @@ def _grounds(found: Examination) -> dict[str, Any]:
     return {
         "seconded_by": [one.by for one in found.seconds], "grounds": grounds_of(found.judged),
         "gates": {verdict.gate: verdict.verdict for verdict in found.verdicts},
-        "rules": hashlib.sha256(canonical_json(rules)).hexdigest(), "profile": found.rules.profile,
+        "rules": content_digest(rules), "profile": found.rules.profile,
     }
 
 

@@ -7,12 +7,11 @@ only what differs, with the instant and the code that found it. Cards are shown,
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from registry.bundle import canonical_json
+from registry.bundle import canonical_json, content_digest
 from registry.evidence import evidence_of, write_evidence
 
 if TYPE_CHECKING:
@@ -87,4 +86,4 @@ def _laid_over(card: Facts, evidence: Mapping[str, Facts]) -> Facts | None:
 
 
 def _hash(document: Facts) -> str:
-    return hashlib.sha256(canonical_json(dict(document))).hexdigest()
+    return content_digest(dict(document))

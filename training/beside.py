@@ -73,7 +73,7 @@ def train_beside(orders: Sequence[Order], trained: Trained, *, jobs: int, tell: 
     fault: Exception | None = None
     context = multiprocessing.get_context("spawn")  # LightGBM's threads do not survive a fork
     with _told(context, tell) as messages, ProcessPoolExecutor(
-        jobs, mp_context=context, initializer=_begin, initargs=(messages,)
+        jobs, mp_context=context, initializer=_initialiser, initargs=(messages,)
     ) as pool:
         running: dict[Future[tuple[TrainedScore, ScoreBundle]], str] = {
             pool.submit(_train, _with_share(order, jobs)): order.product
@@ -129,6 +129,9 @@ def _begin(messages: Any) -> None:
     global _messages
     _messages = messages
     wait_passively()
+
+
+_initialiser: Callable[[Any], None] = _begin
 
 
 def _train(order: Order) -> tuple[TrainedScore, ScoreBundle]:

@@ -10,12 +10,11 @@ Mitchell et al., "Model Cards for Model Reporting", FAT* 2019.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from registry.bundle import ScoreBundle, canonical_json
+from registry.bundle import ScoreBundle, canonical_json, content_digest
 from registry.code_version import code_digest, code_version, environment
 from registry.documents.tongue import LANGUAGES, Language
 from registry.reasons import dictionary_version
@@ -102,7 +101,7 @@ def make_card(
 
 def features_digest(bundle: ScoreBundle) -> str:
     """Return SHA-256 over the definitions of the inputs as the bundle declares them, in their order."""
-    return hashlib.sha256(canonical_json([f.model_dump(mode="json") for f in bundle.manifest.features])).hexdigest()
+    return content_digest([f.model_dump(mode="json") for f in bundle.manifest.features])
 
 
 def save_card(

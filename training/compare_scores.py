@@ -10,6 +10,7 @@ import numpy.typing as npt
 from registry.encoding import Matrix
 from registry.scorer import Scorer
 from training.judgement.subject import Subject, tiers_of
+from training.matrix import evenly_spaced
 
 EXPLAINED_ROWS: Final = 1000
 MAX_REASONS: Final = 4
@@ -50,8 +51,7 @@ def reasons_changed(a: Subject, b: Subject, *, most: int = EXPLAINED_ROWS) -> di
     dict
         `rows`, `first_differs`, `any_differs`, and `first`: code -> share of rows where it comes first, for A and for B.
     """
-    n = len(a.frame)
-    chosen = np.unique(np.linspace(0, n - 1, min(most, n)).astype(int))
+    chosen = evenly_spaced(len(a.frame), most)
     codes = [reason_codes(one.scorer, one.matrix[chosen]) for one in (a, b)]
     pairs = list(zip(*codes, strict=True))
     firsts = [[row[0] if row else "-" for row in one] for one in codes]

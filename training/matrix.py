@@ -60,6 +60,12 @@ class Outcome:
     used: Mask
 
 
+def evenly_spaced(count: int, most: int) -> npt.NDArray[np.intp]:
+    """Return at most `most` of the positions 0 to count - 1, evenly spaced, the first and the last among them."""
+    places: npt.NDArray[np.intp] = np.unique(np.linspace(0, count - 1, min(most, count)).astype(np.intp))
+    return places
+
+
 def prepare(task: TrainingTask, frame: pd.DataFrame) -> TrainingData:
     """Return the checked training data of a task.
 

@@ -11,9 +11,8 @@ from registry.access.duties import Recorded, due, unanswered
 from registry.access.duty_book import recorded
 from registry.entities import ENTERPRISE
 from registry.errors import IntegrityError, NotFound
-from registry.evidence import evidence_of
+from registry.evidence import JUDGEMENT, evidence_of
 from registry.feature_spec import GROUPS
-from registry.gates_evidence import JUDGEMENT
 from registry.products import PRODUCTS
 from registry.resources import RESOURCES
 from serving.authorised import request_id

@@ -15,7 +15,7 @@ from training.judgement.concentration import Concentration
 from training.judgement.resampling import Draws, interval, sums_by
 from training.judgement.subject import Part, Subject
 from training.judgement.thresholds import Thresholds
-from training.matrix import Mask
+from training.matrix import Mask, evenly_spaced
 from training.splits import TEST, VALID
 
 BANDS: Final = 10
@@ -153,7 +153,7 @@ def shift_in_points(subject: Subject) -> dict[str, float]:
 
 def _spread(rows: Mask, most: int) -> npt.NDArray[np.intp]:
     chosen = np.flatnonzero(rows)
-    return chosen[np.unique(np.linspace(0, len(chosen) - 1, min(most, len(chosen))).round().astype(np.intp))]
+    return chosen[evenly_spaced(len(chosen), most)]
 
 
 def over_time(

@@ -14,6 +14,7 @@ from registry.encoding import Matrix
 from registry.errors import IntegrityError
 from registry.scorer import Explanation, Scorer
 from training.fit import FittedScore
+from training.matrix import evenly_spaced
 
 EXPLAINED_ROWS: Final = 400
 SHOWN_INPUTS: Final = 20
@@ -53,7 +54,7 @@ def explained(fitted: FittedScore, bundle: ScoreBundle, *, threads: int = 1) -> 
     It is taken over evenly spaced rows of the reference population, `EXPLAINED_ROWS` at most.
     """
     rows = np.flatnonzero(fitted.data.fitted_rows)
-    chosen = rows[np.unique(np.linspace(0, len(rows) - 1, min(EXPLAINED_ROWS, len(rows))).astype(int))]
+    chosen = rows[evenly_spaced(len(rows), EXPLAINED_ROWS)]
     matrix = fitted.data.matrix[chosen]
     explanation = Scorer(bundle, threads=threads).explain(matrix)
     means = np.abs(explanation.contributions).mean(axis=0)

@@ -12,7 +12,7 @@ import numpy as np
 from registry.encoding import Matrix
 from registry.errors import TrainingError
 from training.fit import FittedComponent
-from training.matrix import Mask, TrainingData, outcome
+from training.matrix import Mask, TrainingData, evenly_spaced, outcome
 from training.metrics import inverse_link, mean_deviance
 
 Objective = Literal["loss", "calibration", "latency"]
@@ -136,8 +136,7 @@ def explanation_ms(text: str, matrix: Matrix, rows: Mask) -> float:
 
     booster = lightgbm.Booster(model_str=text)
     places = np.flatnonzero(rows)
-    spread = np.unique(np.linspace(0, len(places) - 1, min(BLOCK_ROWS, len(places))).astype(int))
-    block = np.ascontiguousarray(matrix[places[spread]])
+    block = np.ascontiguousarray(matrix[places[evenly_spaced(len(places), BLOCK_ROWS)]])
     spent = []
     for _ in range(REPEATS):
         began = time.perf_counter()
