@@ -10,7 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -75,19 +75,17 @@ def train_beside(orders: Sequence[Order], trained: Trained, *, jobs: int, tell: 
     with _told(context, tell) as messages, ProcessPoolExecutor(
         jobs, mp_context=context, initializer=_initialiser, initargs=(messages,)
     ) as pool:
-        running: dict[Future[tuple[TrainedScore, ScoreBundle]], str] = {
-            pool.submit(_train, _with_share(order, jobs)): order.product
-            for order in sorted(orders, key=lambda one: LONGEST_FIRST.index(one.product))
-        }
-        for future in as_completed(running):
-            if future.cancelled():
-                continue
-            try:
-                trained(*future.result())
-            except Exception as error:  # noqa: BLE001 - raised below, when what is in work has been kept
-                fault = fault or error
-                for other in running:
-                    other.cancel()
+        waiting = sorted(orders, key=lambda one: LONGEST_FIRST.index(one.product))
+        running: set[Future[tuple[TrainedScore, ScoreBundle]]] = set()
+        while running or (waiting and fault is None):
+            while waiting and len(running) < jobs and fault is None:  # not all at once: a pool cannot take back what it has queued
+                running.add(pool.submit(_train, _with_share(waiting.pop(0), jobs)))
+            ended, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in ended:
+                try:
+                    trained(*future.result())
+                except Exception as error:  # noqa: BLE001 - raised below, when what is in work has been kept
+                    fault = fault or error
     if isinstance(fault, BrokenProcessPool):
         raise TrainingError(
             "a process that trains died", remedy="Was memory short? `--jobs 1` trains one product at a time."
