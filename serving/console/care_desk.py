@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,4 +31,6 @@ class CareDesk:
         with self._lock:
             if self._book is None:
                 self._book = CareBook(self._settings)
+                # A worker keeps it for good; a console that is dropped before leaves nothing open.
+                weakref.finalize(self, self._book.close)
             return self._book
