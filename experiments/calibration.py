@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from experiments.calibration_rows import NOT_MEASURED, ROWS, SECTIONS, Row
 from experiments.calibration_tables import open_tables, province_of
-from registry.bundle import canonical_json
+from registry.canonical_json import canonical_json
 from registry.output import ProgressCallback, table
 from registry.settings import Settings
 

@@ -11,7 +11,7 @@ import numpy as np
 from experiments.cmapss_data import CAP
 from experiments.results import render as render_figures
 from experiments.study_files import figures_section, save_svg
-from registry.bundle import canonical_json
+from registry.canonical_json import canonical_json
 from registry.output import table
 
 if TYPE_CHECKING:

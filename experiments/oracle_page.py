@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from experiments.ceiling import HOW
 from experiments.detection import MEANING
-from registry.bundle import canonical_json
+from registry.canonical_json import canonical_json
 from registry.output import table
 
 PAGE_NAME: Final = "oracle"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from registry.bundle import canonical_json
+from registry.canonical_json import canonical_json
 from registry.output import table
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 
 from experiments.results import figures_of, shown
 from experiments.table_repeats import told_repeats
-from registry.bundle import canonical_json
+from registry.canonical_json import canonical_json
 from registry.output import table
 
 if TYPE_CHECKING:

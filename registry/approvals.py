@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from registry.bundle import content_digest
+from registry.canonical_json import content_digest
 from registry.chain import Entry
 from registry.errors import PromotionRefused
 from registry.gates import Judged, judged_version

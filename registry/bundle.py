@@ -18,7 +18,6 @@ parsed, because a damaged LightGBM text aborts or hangs the process and nothing 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import tempfile
@@ -30,6 +29,7 @@ from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from registry.canonical_json import canonical_json
 from registry.errors import BundleRefused
 from registry.feature_spec import Feature
 from registry.partition import Partition
@@ -329,16 +329,6 @@ def make_bundle(manifest: Manifest, golden: Golden, boosters: Mapping[str, str])
     files[MANIFEST] = canonical_json(manifest.model_dump(mode="json"))
     files[GOLDEN] = canonical_json(golden.model_dump(mode="json"))
     return ScoreBundle(manifest, golden, files)
-
-
-def canonical_json(value: object) -> bytes:
-    """Return one JSON text per value: sorted keys, UTF-8, no NaN, a final newline."""
-    return (json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
-
-
-def content_digest(value: object) -> str:
-    """Return SHA-256 over the canonical JSON of a value, as lower-case hex."""
-    return hashlib.sha256(canonical_json(value)).hexdigest()
 
 
 def digest_of(files: Mapping[str, bytes]) -> str:

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from registry.bundle import canonical_json, content_digest
+from registry.canonical_json import canonical_json, content_digest
 from registry.chain_format import row_digest
 from registry.errors import ConfigurationError, DataError
 from registry.ledger_anchors import Anchor, anchor_of, fingerprint, holds, public_key

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from registry.bundle import canonical_json
+from registry.canonical_json import canonical_json
 from registry.errors import DataError, IntegrityError
 from registry.settings import Settings
 

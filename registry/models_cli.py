@@ -12,7 +12,6 @@ import click
 
 from registry.cli_options import Instant, chosen, json_option, local_time, now, settings_now, version_option
 from registry.errors import NotFound
-from registry.evidence import JUDGEMENT
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -126,7 +125,7 @@ def whole_card(settings: Settings, product: str, version: int) -> dict[str, Any]
         If evidence or a ledger does not verify.
     """
     from registry.approvals import approvals
-    from registry.evidence import read_evidence
+    from registry.evidence import JUDGEMENT, read_evidence
     from registry.models import ModelRegistry
     from registry.promotion import examine, history, live
     from registry.supplements import KIND as SUPPLEMENT
@@ -254,7 +253,7 @@ def test_reads(product: str, as_json: bool) -> None:
 @click.option("--now", "here", is_flag=True, help="Of what is installed here, instead of what was at registration.")
 def sbom(product: str, number: int | None, version: int | None, out: Path | None, here: bool) -> None:
     """Print a version's software bill of materials (CycloneDX JSON)."""
-    from registry.bundle import canonical_json
+    from registry.canonical_json import canonical_json
     from registry.sbom import make_sbom, read_sbom
 
     settings = settings_now()
@@ -294,6 +293,7 @@ def _measured_again(supplement: Mapping[str, Any] | None) -> str | None:
 def _render_card(found: Mapping[str, Any]) -> RenderableType:
     from rich.console import Group
 
+    from registry.evidence import JUDGEMENT
     from registry.output import record, table
 
     reads = found["test_reads"]

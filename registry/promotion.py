@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from registry.approvals import check_decision, grounds_of
-from registry.bundle import content_digest
+from registry.canonical_json import content_digest
 from registry.chain import Entry, VerifyReport
 from registry.errors import NotFound, PromotionRefused
 from registry.gate_rules import GateRules, rules_for

@@ -20,7 +20,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from registry.bundle import canonical_json
+from registry.canonical_json import canonical_json
 from registry.errors import ConfigurationError, IntegrityError
 from registry.evidence import card_folder
 

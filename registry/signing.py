@@ -14,7 +14,8 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from registry.bundle import SIGNATURE, canonical_json, digest_of, read_files
+from registry.bundle import SIGNATURE, digest_of, read_files
+from registry.canonical_json import canonical_json
 from registry.errors import BundleRefused, ConfigurationError
 
 if TYPE_CHECKING:

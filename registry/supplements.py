@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from registry.bundle import canonical_json, content_digest
+from registry.canonical_json import canonical_json, content_digest
 from registry.evidence import evidence_of, write_evidence
 
 if TYPE_CHECKING:

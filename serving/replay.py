@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from features.online import OnlineInputs
-from registry.bundle import canonical_json
+from registry.canonical_json import canonical_json
 from registry.decisions import Decision
 from registry.errors import InvalidRequest
 from registry.scorer import Scorer

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from registry.bundle import canonical_json
+from registry.canonical_json import canonical_json
 from registry.chain_format import instant_text, row_digest
 from registry.decision_report import ATTACHMENT, FORMAT, as_row, sign_pdf, sign_report
 from registry.documents.fonts import find_cjk_font

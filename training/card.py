@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from registry.bundle import ScoreBundle, canonical_json, content_digest
+from registry.bundle import ScoreBundle
+from registry.canonical_json import canonical_json, content_digest
 from registry.code_version import code_digest, code_version, environment
 from registry.documents.tongue import LANGUAGES, Language
 from registry.reasons import dictionary_version

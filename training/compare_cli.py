@@ -31,7 +31,7 @@ def compare(a: str, b: str, replicates: int, out: Path | None, keep: bool, as_js
     Both are scored on the same test rows, those after everything that either was made from. Differences are those of A minus B;
     their intervals come from one bootstrap by group. The reading of the test period is recorded.
     """
-    from registry.bundle import canonical_json
+    from registry.canonical_json import canonical_json
     from registry.evidence import write_evidence
     from training.cards.whole import find_version
     from training.compare import as_evidence, compare_versions

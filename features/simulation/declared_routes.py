@@ -15,11 +15,13 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from features.simulation.identities import PLATE_COLOR, Identities
+from features.simulation.assumptions import Assumptions
+from features.simulation.identities import PLATE_COLOR, Identities, make_identities
 from features.simulation.messages import route_of_month
+from features.simulation.presets import preset_named
 from features.simulation.routes import usual_routes, vertices_of
 from features.simulation.streams import Stream, generator
-from features.simulation.world import HAZMAT, World
+from features.simulation.world import HAZMAT, World, build_world
 from registry.local_time import SHANGHAI
 
 DEVIATING_SHARE: Final = 0.10
@@ -82,6 +84,12 @@ def declared_lines(identities: Identities, found: list[DeclaredDay]) -> Iterator
             "plate_no": str(identities.plate_no[one.vehicle]), "plate_color": PLATE_COLOR, "from": begin.isoformat(),
             "until": (begin + timedelta(days=1)).isoformat(), "line": one.line,
         }
+
+
+def lines_of_province(preset: str, seed: int, first: date, days: int) -> list[dict[str, Any]]:
+    """Return what the hazmat carriers of a simulated province declare for some days, without what is driven."""
+    world = build_world(preset_named(preset), seed, Assumptions())
+    return [*declared_lines(make_identities(world), declared_days(world, first, days))]
 
 
 def _line(route: int) -> list[list[float]]:

@@ -54,13 +54,9 @@ def simulate(day: datetime | None, days: int, out: Path, as_json: bool) -> None:
     """Write what the hazmat carriers of the simulated province declare (simulated data); some drive another way."""
     import orjson
 
-    from features.simulation.assumptions import Assumptions
     from features.simulation.day import newest_day
-    from features.simulation.declared_routes import declared_days, declared_lines
-    from features.simulation.identities import make_identities
+    from features.simulation.declared_routes import lines_of_province
     from features.simulation.marker import province_of
-    from features.simulation.presets import preset_named
-    from features.simulation.world import build_world
     from registry.errors import NotFound
     from registry.output import emit, record
     from registry.settings import Settings
@@ -70,10 +66,7 @@ def simulate(day: datetime | None, days: int, out: Path, as_json: bool) -> None:
     if known is None:
         raise NotFound("no simulated province", where=str(settings.home), remedy="Run `roadrisk simulate` first.")
     first = newest_day(known["preset"], known["seed"], days=days) if day is None else day.date()
-    world = build_world(preset_named(known["preset"]), known["seed"], Assumptions())
-    found = declared_days(world, first, days)
+    found = lines_of_province(known["preset"], known["seed"], first, days)
     with out.open("wb") as file:
-        file.writelines(
-            orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in declared_lines(make_identities(world), found)
-        )
+        file.writelines(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in found)
     emit({"simulated": True, "day": str(first), "declared": len(found)}, as_json, record)

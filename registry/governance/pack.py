@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from registry.bundle import canonical_json
+from registry.canonical_json import canonical_json
 from registry.documents.fonts import ADVICE, find_cjk_font
 from registry.errors import ConfigurationError, NotFound
 from registry.governance.algorithm_statement import TITLE as ALGORITHM

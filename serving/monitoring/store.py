@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from registry.bundle import canonical_json
+from registry.canonical_json import canonical_json
 from registry.errors import IntegrityError
 
 if TYPE_CHECKING:

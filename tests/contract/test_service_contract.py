@@ -14,7 +14,7 @@ from registry.access.changes import Writer
 from registry.access.parties import Quota
 from registry.access.scenarios import Request
 from registry.access.terms import Term
-from registry.bundle import canonical_json
+from registry.canonical_json import canonical_json
 from registry.products import PRODUCTS
 from registry.settings import Settings
 from serving.answer_schema import ScoreAnswer

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from registry.answers import answer_of
-from registry.bundle import ScoreBundle, canonical_json, make_bundle, parse_bundle, read_files, write_bundle
+from registry.bundle import ScoreBundle, make_bundle, parse_bundle, read_files, write_bundle
+from registry.canonical_json import canonical_json
 from registry.scorer import Scorer
 from tests.lib.bundles import COMPONENTS, tiny_rows
 from tests.lib.full_bundles import full_bundle

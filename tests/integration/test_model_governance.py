@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from registry.approvals import approvals, approve
-from registry.bundle import canonical_json
+from registry.canonical_json import canonical_json
 from registry.challengers import challenge, current, withdraw
 from registry.commands import models
 from registry.errors import DataError, IntegrityError, NotFound, PromotionRefused, RoadRiskError

@@ -8,7 +8,7 @@ import pytest
 from experiments.ceiling import Ceiling, Effort, fit_ceiling, gain
 from experiments.oracle import compare
 from experiments.oracle_rows import FloatArray, Judged
-from registry.bundle import canonical_json
+from registry.canonical_json import canonical_json
 
 EFFORT = Effort(folds=3, max_rows=None, learning_rate=0.1, leaves=8, depth=4, max_trees=150, patience=10)
 N, PER_GROUP = 6_000, 6

@@ -6,7 +6,7 @@ import json
 from importlib import metadata
 from pathlib import Path
 
-from registry.bundle import canonical_json
+from registry.canonical_json import canonical_json
 from registry.sbom import installed, make_sbom
 
 DIGEST = "a" * 64
