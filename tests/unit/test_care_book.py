@@ -12,7 +12,6 @@ import pytest
 from click.testing import CliRunner
 
 from features.pseudonyms import pseudonym
-from registry.access.cli import access
 from registry.access.rules import AccessRules
 from registry.care.book import LONGEST_LINK_D, CareBook
 from registry.care.health import (
@@ -24,6 +23,7 @@ from registry.care.health import (
     consent_notice,
     health_notice,
 )
+from registry.cli import roadrisk
 from registry.errors import Conflict, InvalidRequest, NotFound, Unauthenticated
 from registry.settings import Settings
 from registry.signing import init_keys, pseudonym_keys
@@ -220,7 +220,7 @@ def run(monkeypatch, settings, *arguments, said="", on=False):
     monkeypatch.setenv("ROADRISK_HOME", str(settings.home))
     monkeypatch.setenv("ROADRISK_KEYS_DIR", str(settings.keys_dir))
     monkeypatch.setenv("ROADRISK_HEALTH_DATA", str(on))
-    return CliRunner().invoke(access, [*arguments, "--json"], input=said)
+    return CliRunner().invoke(roadrisk, ["access", *arguments, "--json"], input=said)
 
 
 def test_health_commands_say_that_it_is_off_and_keep_nothing(monkeypatch, settings):

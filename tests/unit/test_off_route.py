@@ -204,7 +204,7 @@ def test_simulated_declarations_deviate_as_often_as_assumed_and_are_readable(wor
 
 
 def test_the_commands_declare_and_say_how_many(tmp_path, monkeypatch):
-    from features.live.cli import live
+    from registry.cli import roadrisk
     from registry.signing import init_keys
 
     monkeypatch.setenv("ROADRISK_HOME", str(tmp_path / "home"))
@@ -215,7 +215,7 @@ def test_the_commands_declare_and_say_how_many(tmp_path, monkeypatch):
 
     def declare(lines, *options):
         text = "\n".join(json.dumps(line, ensure_ascii=False) for line in lines)
-        return runner.invoke(live, ["routes", "declare", "-", "--json", *options], input=text)
+        return runner.invoke(roadrisk, ["live", "routes", "declare", "-", "--json", *options], input=text)
 
     one = declare([lasting])
     assert json.loads(one.output) == {"declared": 1, "holding": 1, "vehicles": 1}, one.output
