@@ -46,7 +46,33 @@ def watch_of(settings: Settings, ledger: str = ACCESS) -> Watch:
     return ServerWatch(settings, ledger) if settings.ledger_url else SqliteWatch(settings.ledger_dir / f"{ledger}.db")
 
 
-class SqliteWatch:
+class _Memory:
+    """The stamp of a moment ago, for a call that has just asked."""
+
+    def __init__(self) -> None:
+        self._last: tuple[float, tuple[int, int]] = (-MOMENT_S, NOTHING)
+
+    def stamp(self, *, just_asked: bool = False) -> tuple[int, int]:
+        """Return what is another pair after every change; within `MOMENT_S` the same again where the call has just asked.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If the ledger cannot be asked.
+        """
+        asked_at_s, known = self._last
+        if just_asked and time.monotonic() - asked_at_s < MOMENT_S:
+            return known
+        at_s = time.monotonic()
+        found = self._asked()
+        self._last = at_s, found
+        return found
+
+    def _asked(self) -> tuple[int, int]:
+        raise NotImplementedError
+
+
+class SqliteWatch(_Memory):
     """Changes of an SQLite file by other connections, seen by `PRAGMA data_version`: some 6 us, nothing is read.
 
     Parameters
@@ -56,25 +82,10 @@ class SqliteWatch:
     """
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self._path, self._lock = path, threading.Lock()
         self._db: sqlite3.Connection | None = None
         self._file, self._opened = (0, 0), 0
-        self._last: tuple[float, tuple[int, int]] = (-MOMENT_S, NOTHING)
-
-    def stamp(self, *, just_asked: bool = False) -> tuple[int, int]:
-        """Return what is another pair after every change; the same one as long as nothing was committed.
-
-        Raises
-        ------
-        ServiceUnavailable
-            If the file cannot be asked.
-        """
-        asked_at_s, known = self._last
-        if just_asked and time.monotonic() - asked_at_s < MOMENT_S:
-            return known
-        at_s = time.monotonic()
-        self._last = at_s, self._asked()
-        return self._last[1]
 
     def _asked(self) -> tuple[int, int]:
         with self._lock:
@@ -111,7 +122,7 @@ class SqliteWatch:
             self._db = None
 
 
-class ServerWatch:
+class ServerWatch(_Memory):
     """Changes of a ledger on a database server: the position of its newest line, one round trip.
 
     Parameters
@@ -123,26 +134,14 @@ class ServerWatch:
     """
 
     def __init__(self, settings: Settings, name: str = ACCESS) -> None:
+        super().__init__()
         self._settings, self._name, self._lock = settings, name, threading.Lock()
         self._ledger: ChainLedger | None = None
-        self._last: tuple[float, tuple[int, int]] = (-MOMENT_S, NOTHING)
 
-    def stamp(self, *, just_asked: bool = False) -> tuple[int, int]:
-        """Return the position of the newest line; within `MOMENT_S` the same again where the call has just asked.
-
-        Raises
-        ------
-        ServiceUnavailable
-            If the server does not answer.
-        """
-        asked_at_s, known = self._last
-        if just_asked and time.monotonic() - asked_at_s < MOMENT_S:
-            return known
-        at_s = time.monotonic()
+    def _asked(self) -> tuple[int, int]:
         ledger = self._opened()
         newest = ledger.store.read(f"SELECT max(seq) FROM {ledger.table}")[0][0]  # noqa: S608 - a name of ours
-        self._last = at_s, NOTHING if newest is None else (1, int(newest))
-        return self._last[1]
+        return NOTHING if newest is None else (1, int(newest))
 
     def close(self) -> None:
         """Let go of the connection."""

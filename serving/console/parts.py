@@ -13,7 +13,7 @@ from registry.errors import AccessRefused
 from registry.local_time import SHANGHAI
 from registry.promotion import history
 from registry.signing import API_PEPPER, pseudonym_keys, read_secret
-from serving.console.care_desk import CareDesk
+from serving.care_desk import CareDesk
 from serving.console.choice import ConsoleDoor
 from serving.console.driver_session import DriverSessions
 from serving.console.login_limit import LoginLimit

@@ -10,95 +10,47 @@ import base64
 import binascii
 import hashlib
 import hmac
-import json
 import secrets
-from collections import OrderedDict
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from serving.console.sealed import Sealed, SealedSessions
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 _SECRET_OF: Final = b"roadrisk console/1"
-_MOST_ENDED: Final = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Session:
+class Session(Sealed):
     """One login.
 
     Parameters
     ----------
-    id
-        Random; forms carry a token made from it.
     key_id
         Id of the API key that it was opened with.
-    started_s, seen_s
-        Seconds since 1970 of the login and of the last request.
     scenarios
         Scenarios that were chosen where several fit, one for each product.
     """
 
-    id: str
     key_id: str
-    started_s: int
-    seen_s: int
     scenarios: tuple[str, ...] = ()
 
 
-class Sessions:
-    """Makes, reads and ends sessions.
-
-    Parameters
-    ----------
-    pepper
-        Secret of this installation; the signing key is derived from it.
-    idle_s
-        A session ends after so many seconds without a request.
-    longest_s
-        A session ends so many seconds after its login, whatever was asked in it.
-    """
+class Sessions(SealedSessions[Session]):
+    """Makes, reads and ends sessions; the secrets of forms and of signs of subjects are its own too."""
 
     def __init__(self, pepper: bytes, *, idle_s: float, longest_s: float) -> None:
-        self._secret = hmac.new(pepper, _SECRET_OF, hashlib.sha256).digest()
-        self._idle_s, self._longest_s = idle_s, longest_s
-        self._ended: OrderedDict[str, None] = OrderedDict()
+        super().__init__(Session, _SECRET_OF, pepper, idle_s=idle_s, longest_s=longest_s)
 
     def begin(self, key_id: str, now: datetime) -> Session:
         """Return a new session of a key."""
         second = int(now.timestamp())
         return Session(id=secrets.token_hex(16), key_id=key_id, started_s=second, seen_s=second)
-
-    def seen(self, session: Session, now: datetime) -> Session:
-        """Return a session as it is after one more request."""
-        return replace(session, seen_s=int(now.timestamp()))
-
-    def end(self, session: Session) -> None:
-        """Let this worker refuse a session from now on; elsewhere a copied cookie ends when it has been idle."""
-        self._ended[session.id] = None
-        while len(self._ended) > _MOST_ENDED:
-            self._ended.popitem(last=False)
-
-    def seal(self, session: Session) -> str:
-        """Return the value of the cookie."""
-        body = base64.urlsafe_b64encode(json.dumps(asdict(session), sort_keys=True).encode()).decode()
-        return f"{body}.{self._mac('session', body)}"
-
-    def open(self, text: str | None, now: datetime) -> Session | None:
-        """Return the session of a cookie; None where there is none, it was changed, or it is over."""
-        body, _, mac = (text or "").partition(".")
-        if not hmac.compare_digest(mac.encode(), self._mac("session", body).encode()):
-            return None
-        try:
-            read = json.loads(base64.urlsafe_b64decode(body))
-            session = Session(**{**read, "scenarios": tuple(read.get("scenarios", ()))})
-        except (binascii.Error, ValueError, TypeError, AttributeError):
-            return None
-        second = now.timestamp()
-        over = second - session.seen_s > self._idle_s or second - session.started_s > self._longest_s
-        return None if over or session.id in self._ended else session
 
     def form_token(self, bound_to: str) -> str:
         """Return the token that a form of a session, or of a visitor before login, must carry."""
@@ -128,8 +80,9 @@ class Sessions:
         # A cipher without a nonce: the same subject has the same address all session long, so that a browser's history works.
         return _cipher(self._secret, session.id)
 
-    def _mac(self, what: str, text: str) -> str:
-        return hmac.new(self._secret, f"{what}|{text}".encode(), hashlib.sha256).hexdigest()
+    def _read(self, fields: Mapping[str, Any]) -> Session:
+        # JSON has no tuples.
+        return Session(**{**fields, "scenarios": tuple(fields.get("scenarios", ()))})
 
 
 @lru_cache(maxsize=64)

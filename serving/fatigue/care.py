@@ -5,17 +5,16 @@ Score, tier and alerts are what they are without it. Authorities, insurers and e
 
 from __future__ import annotations
 
-import threading
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from registry.care.health import health_notice
 from registry.local_time import SHANGHAI
+from serving.care_desk import CareDesk
 
 if TYPE_CHECKING:
     from features.live.service import LiveService
     from registry.access.grants import Grant
-    from registry.care.book import CareBook
     from registry.settings import Settings
 
 RUN: Final = "continuous_4h"
@@ -34,8 +33,7 @@ class CareNotices:
 
     def __init__(self, service: LiveService, settings: Settings) -> None:
         self._service, self._settings = service, settings
-        self._lock = threading.Lock()
-        self._book: CareBook | None = None
+        self._care = CareDesk(settings)
 
     def of_vehicle(self, grant: Grant, vehicle_id: str, at_s: int) -> dict[str, Any] | None:
         """Return the advice for the driver of a vehicle as its operator may see it; None for everybody else.
@@ -53,7 +51,7 @@ class CareNotices:
             driver = self._service.drivers.of_vehicle(vehicle_id, at_s)
         if driver is None:
             return None
-        book = self._opened()
+        book = self._care.book()
         if "fatigue_care_employer" not in book.person(driver["driver_id"]).standing:
             return None
         run = next((one["used_s"] for one in driver["limits"] if one["rule"] == RUN), None)
@@ -61,18 +59,7 @@ class CareNotices:
 
     def close(self) -> None:
         """Let go of the ledger."""
-        with self._lock:
-            if self._book is not None:
-                self._book.close()
-                self._book = None
-
-    def _opened(self) -> CareBook:
-        from registry.care.book import CareBook
-
-        with self._lock:
-            if self._book is None:
-                self._book = CareBook(self._settings)
-            return self._book
+        self._care.close()
 
 
 def _day(at_s: int) -> date:

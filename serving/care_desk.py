@@ -1,4 +1,4 @@
-"""The ledger of care as the console holds it, opened when the first driver comes: a console needs no such ledger before."""
+"""The ledger of care as a service holds it, opened when the first driver comes: none needs such a ledger before."""
 
 from __future__ import annotations
 
@@ -32,5 +32,12 @@ class CareDesk:
             if self._book is None:
                 self._book = CareBook(self._settings)
                 # A worker keeps it for good; a console that is dropped before leaves nothing open.
-                weakref.finalize(self, self._book.close)
+                self._closing = weakref.finalize(self, self._book.close)
             return self._book
+
+    def close(self) -> None:
+        """Let go of the ledger; the next question opens it again."""
+        with self._lock:
+            if self._book is not None:
+                self._closing()
+                self._book = None
