@@ -17,6 +17,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -58,6 +59,18 @@ class VerifyReport:
     def ok(self) -> bool:
         """Whether nothing was found wrong."""
         return not self.problems
+
+
+@dataclass(frozen=True)
+class Soon:
+    """Rows (payload, instant) that enter together or not at all, with what is written beside them.
+
+    Another thread tells `then` None when they are durable, or why they did not enter.
+    """
+
+    rows: Sequence[tuple[Mapping[str, Any], datetime]]
+    beside: Beside | None
+    then: Callable[[BaseException | None], None]
 
 
 class ChainLedger:
@@ -147,24 +160,21 @@ class ChainLedger:
         self._queue.submit(addition)
         return self._entered(addition, rows)
 
-    def append_soon(
-        self, rows: Sequence[tuple[Mapping[str, Any], datetime]], *, then: Callable[[BaseException | None], None],
-        beside: Beside | None = None,
-    ) -> None:
-        """Add rows that enter together or not at all, without waiting; another thread tells `then` why they did not, or None."""
+    def append_each_soon(self, each: Sequence[Soon]) -> None:
+        """Add rows without waiting, in one transaction where they can be; each is taken or refused by itself."""
+        additions = [self._addition(soon.rows, soon.beside) for soon in each]
+        for soon, addition in zip(each, additions, strict=True):
+            addition.done = partial(self._tell, addition, soon)
+        self._queue.submit_soon(additions)
 
-        def done() -> None:
-            error = addition.error
-            if error is None:
-                try:
-                    self._entered(addition, rows)
-                except Exception as met:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
-                    error = met
-            then(error)
-
-        addition = self._addition(rows, beside)
-        addition.done = done
-        self._queue.submit_soon(addition)
+    def _tell(self, addition: Addition, soon: Soon) -> None:
+        error = addition.error
+        if error is None:
+            try:
+                self._entered(addition, soon.rows)
+            except Exception as met:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
+                error = met
+        soon.then(error)
 
     def entries(self, *, after: int = 0, limit: int | None = None) -> Iterator[Entry]:
         """Yield rows in order, those behind position `after`, at most `limit` of them; each row's own HMAC holds."""

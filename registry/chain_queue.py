@@ -97,17 +97,19 @@ class CommitQueue:
         if addition.error is not None:
             raise addition.error
 
-    def submit_soon(self, addition: Addition) -> None:
-        """Return at once; the addition's `done` is called when it is durable, or has failed."""
-        assert addition.done is not None, "somebody waits for it"
+    def submit_soon(self, additions: Sequence[Addition]) -> None:
+        """Return at once; `done` of each is called when it is durable, or has failed."""
+        assert all(one.done is not None for one in additions), "somebody waits for each"
+        if not additions:
+            return
         with self._mutex:
-            self._waiting.append(addition)
+            self._waiting += additions
             leads, self._led = not self._led, True
             if self._thread is None:
                 self._thread = threading.Thread(target=self._lead_on, name="ledger commits", daemon=True)
                 self._thread.start()
         if leads:
-            self._to_lead.put(addition)
+            self._to_lead.put(additions[0])
 
     def close(self) -> None:
         """End the thread, after what waits for it."""

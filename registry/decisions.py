@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Final
 
-from registry.chain import PAGE_ROWS, ChainLedger, Entry, VerifyReport
+from registry.chain import PAGE_ROWS, ChainLedger, Entry, Soon, VerifyReport
 from registry.decision import (
     EXPLANATION_TOLERANCE,
     Decision,
@@ -140,12 +140,20 @@ class DecisionLedger:
         rows, write = self._rows(decisions, beside or Beside())
         return self._chain.append_many(rows, beside=write)
 
-    def record_soon(
-        self, decision: Decision, *, then: Callable[[BaseException | None], None], beside: Beside | None = None
+    def record_each_soon(
+        self, each: Sequence[tuple[Decision, Beside | None, Callable[[BaseException | None], None]]]
     ) -> None:
-        """Keep a decision without waiting: `then` is told None once it is durable, or what `record` raises, by another thread."""
-        rows, write = self._rows([decision], beside or Beside())
-        self._chain.append_soon(rows, then=then, beside=write)
+        """Keep decisions without waiting, each with what stands beside it or not at all, in one transaction where they can be.
+
+        The last of each is told None once it is durable, or what `record` raises, by another thread.
+        """
+        soon: list[Soon] = []
+        for decision, beside, then in each:
+            try:
+                soon.append(Soon(*self._rows([decision], beside or Beside()), then))
+            except Exception as error:  # noqa: BLE001 - what cannot be written is no reason not to keep the others
+                then(error)
+        self._chain.append_each_soon(soon)
 
     def _rows(
         self, decisions: Sequence[Decision], kept: Beside

@@ -14,13 +14,12 @@ from registry.access.usage import counts_of
 from registry.decisions import AlreadyAnswered, Beside, Count, Decision, DecisionLedger, StoredAnswer
 from registry.encoding import as_row
 from registry.entities import ENTITIES
-from registry.errors import ServiceUnavailable, UnknownEntity
+from registry.errors import RoadRiskError, ServiceUnavailable, UnknownEntity
 from registry.products import product_named
 from serving.answering import Scored, answer_score
 from serving.asked import Asked
 from serving.degraded import last_known
 from serving.detail import reduced
-from serving.durable import recorded
 from serving.encode import encoded
 from serving.live import LiveScorer, Models
 from serving.ports import FeatureSource
@@ -29,11 +28,14 @@ from serving.stages import stage
 
 if TYPE_CHECKING:
     from registry.access.roles import Action
-    from serving.durable import Pace
     from serving.shadow import Shadow, ShadowHolder
 
 _OF_GRANT: Final = ("consumer", "role", "key_id", "scenario", "detail")
 """What a record keeps of the grant under which it was asked."""
+
+
+Made = tuple[LiveScorer, OnlineInputs, Scored]
+"""An answer, with the model and the inputs on which it rests."""
 
 
 @dataclass(frozen=True)
@@ -97,31 +99,6 @@ class ScoringDesk:
         ServiceUnavailable
             If the product has no live model, or store or ledger cannot be used.
         """
-        made = self._made(product_id, key, asked)
-        return made if isinstance(made, Reply) else self.keep(*made, asked)
-
-    async def score_at_once(self, product_id: str, key: Mapping[str, str], asked: Asked, pace: Pace) -> Reply:
-        """Return what `score_entity` returns, made by the event loop itself; it waits for the record alone."""
-        began = time.perf_counter()
-        try:
-            made = self._made(product_id, key, asked)
-        finally:
-            pace.took(time.perf_counter() - began)
-        if isinstance(made, Reply):
-            return made
-        ready = self._ready(*made, asked, "score")
-        try:
-            with stage("record"):
-                await recorded(self.decisions, ready.decision, ready.beside)
-        except AlreadyAnswered as answered:
-            return Reply.again(answered.stored)
-        self._offer(*made, ready.decision.at)
-        return ready.reply
-
-    def _made(
-        self, product_id: str, key: Mapping[str, str], asked: Asked
-    ) -> Reply | tuple[LiveScorer, OnlineInputs, Scored]:
-        """Return an answer with what it rests on, before it is recorded; or the one that was given before."""
         earlier = self.earlier(asked)
         if earlier is not None:
             return earlier
@@ -136,7 +113,7 @@ class ScoringDesk:
                 model.scorer, model.version, inputs, score_id=new_score_id(), product=product, degraded=degraded,
                 exact=asked.detail == "exact", written=True,
             )
-        return model, inputs, scored
+        return self.keep(model, inputs, scored, asked)
 
     def read(self, model: LiveScorer, product_id: str, entity_id: str, asked: Asked) -> OnlineInputs:
         """Return what a grant lets the model know of an entity.
@@ -148,8 +125,13 @@ class ScoringDesk:
         ServiceUnavailable
             If the store does not answer, or does not hold an input of the model.
         """
-        inputs = self.source.read(product_id, entity_id, resources=asked.resources)
-        if not asked.may_ask_about((entity_id, *inputs.related.values())):
+        return self.known(model, self.source.read(product_id, entity_id, resources=asked.resources), asked)
+
+    def known(self, model: LiveScorer, inputs: OnlineInputs | RoadRiskError, asked: Asked) -> OnlineInputs:
+        """Return what was read of an entity, complete for a model; it raises what `read` raises, and what stands in its place."""
+        if isinstance(inputs, RoadRiskError):
+            raise inputs
+        if not asked.may_ask_about((inputs.entity_id, *inputs.related.values())):
             raise UnknownEntity("no entity with this key", remedy="Check the number; an operator asks about itself alone.")
         return complete(model, inputs)
 
@@ -243,7 +225,7 @@ class ScoringDesk:
             n_changes=n_changes, consumer=before.consumer, scenario=before.scenario, detail=before.detail,
         )
         self.decisions.record(decision)
-        self._offer(model, inputs, scored, decision.at)
+        self.offer((model, inputs, scored), decision.at)
         return scored.answer
 
     def earlier(self, asked: Asked) -> Reply | None:
@@ -277,20 +259,21 @@ class ScoringDesk:
         QuotaExceeded
             If the consumer has used up what its scenario allows; nothing is recorded then.
         """
-        ready = self._ready(model, inputs, scored, asked, kind)
+        with stage("encode"):
+            ready = self.ready(model, inputs, scored, asked, kind)
         try:
             with stage("record"):
                 self.decisions.record(ready.decision, beside=ready.beside)
         except AlreadyAnswered as answered:
             # The same request under the same key was faster.
             return Reply.again(answered.stored)
-        self._offer(model, inputs, scored, ready.decision.at)
+        self.offer((model, inputs, scored), ready.decision.at)
         return ready.reply
 
-    def _ready(self, model: LiveScorer, inputs: OnlineInputs, scored: Scored, asked: Asked, kind: Action) -> Ready:
-        with stage("encode"):
-            answer = reduced(scored.answer, asked.detail)
-            body = encoded(answer | scored.sent)
+    def ready(self, model: LiveScorer, inputs: OnlineInputs, scored: Scored, asked: Asked, kind: Action) -> Ready:
+        """Return what may leave of an answer once its record is durable, and that record."""
+        answer = reduced(scored.answer, asked.detail)
+        body = encoded(answer | scored.sent)
         decision = self.decision_of(model, inputs, scored, asked)
         return Ready(Reply(answer, body), decision, beside_of(decision, body, asked, kind))
 
@@ -314,9 +297,10 @@ class ScoringDesk:
         for model in self.live.current.live.values():
             model.warm()
 
-    def _offer(self, model: LiveScorer, inputs: OnlineInputs, scored: Scored, at: datetime) -> None:
+    def offer(self, made: Made, at: datetime) -> None:
+        """Let challengers score aside what was answered at an instant."""
         if self.shadow is not None:
-            self.shadow.offer(model, inputs, scored, at)
+            self.shadow.offer(*made, at)
 
 
 def beside_of(decision: Decision, body: bytes, asked: Asked, kind: Action) -> Beside | None:

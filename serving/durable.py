@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
-
-from registry.decisions import Beside, Decision, DecisionLedger
 
 SLOW_S: Final = 0.05
 """How long an event loop may be held before requests are sent to threads. [A]"""
 PAUSE_S: Final = 1.0
 """How long they are then. [A]"""
+
+Then = Callable[[BaseException | None], None]
+"""Is told None, or why something failed."""
 
 
 class Pace:
@@ -44,23 +46,36 @@ class Pace:
             self._until_s = self._clock() + PAUSE_S
 
 
-async def recorded(decisions: DecisionLedger, decision: Decision, beside: Beside | None) -> None:
-    """Return when a decision is durable; it raises what `DecisionLedger.record` raises."""
-    loop = asyncio.get_running_loop()
-    durable: asyncio.Future[None] = loop.create_future()
+class Settling:
+    """Tells an event loop what became durable: all that a transaction made so wakes it once.
 
-    def settle(error: BaseException | None) -> None:
-        if durable.done():
-            return  # whoever asked has gone; the record stays
-        if error is None:
-            durable.set_result(None)
-        else:
-            durable.set_exception(error)
+    Parameters
+    ----------
+    loop
+        The event loop.
+    """
 
-    def then(error: BaseException | None) -> None:
-        # A loop that was closed meanwhile has nobody left to tell.
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(settle, error)
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._told: deque[tuple[Then, BaseException | None]] = deque()
+        self._woken = False
 
-    decisions.record_soon(decision, beside=beside, then=then)
-    await durable
+    def then(self, settle: Then) -> Then:
+        """Return what another thread calls, so that `settle` is called with the same in the event loop."""
+
+        def tell(error: BaseException | None) -> None:
+            self._told.append((settle, error))
+            # Whoever wakes the loop takes all that was told before it begins to look.
+            if not self._woken:
+                self._woken = True
+                # A loop that was closed meanwhile has nobody left to tell.
+                with suppress(RuntimeError):
+                    self._loop.call_soon_threadsafe(self._settle)
+
+        return tell
+
+    def _settle(self) -> None:
+        self._woken = False
+        while self._told:
+            settle, error = self._told.popleft()
+            settle(error)

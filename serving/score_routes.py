@@ -31,6 +31,7 @@ from serving.schemas import (
     WhatIfRequest,
 )
 from serving.short_way import Lane
+from serving.together import Together
 from serving.what_if import check_changes, compared
 
 NAME: Final = "^[a-z0-9_-]{1,64}$"
@@ -72,10 +73,11 @@ def score_lanes(desk: ScoringDesk, door: Door, metrics: Metrics, *, at_once: boo
         Whether store and ledger lie on this machine, so that the event loop may make answers itself.
     """
     pace = Pace()
+    together = Together(desk, pace)
     lanes = (
         Lane(
             f"/v1/{product.id}/scores", REQUESTS[product.entity], _score(desk, door, metrics, product),
-            _score_at_once(desk, door, metrics, product, pace) if at_once else None, pace,
+            _score_at_once(together, door, metrics, product) if at_once else None, pace,
         )
         for product in PRODUCTS.values()
     )
@@ -115,11 +117,11 @@ def _score(desk: ScoringDesk, door: Door, metrics: Metrics, product: ScoreProduc
 
 
 def _score_at_once(
-    desk: ScoringDesk, door: Door, metrics: Metrics, product: ScoreProduct, pace: Pace
+    together: Together, door: Door, metrics: Metrics, product: ScoreProduct
 ) -> Callable[..., Awaitable[Response]]:
     async def score(body: ScoreRequest, request: Request, scenario: str | None, key: str | None) -> Response:
         asked = door.asked(request, product.id, "score", scenario=scenario, key=key)
-        return replied(await desk.score_at_once(product.id, body.entity.key, asked, pace), metrics)
+        return replied(await together.score(product.id, body.entity.key, asked), metrics)
 
     return score
 

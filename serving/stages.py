@@ -7,10 +7,12 @@ Scoring and explaining are one stage, because the kernel does both in one pass o
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from typing import Final, Literal
 
-Stage = Literal["key", "auth", "resolve", "read", "score", "encode", "record"]
+Stage = Literal["key", "auth", "resolve", "gather", "read", "score", "encode", "record"]
 Marks = list[tuple[Stage, float, float]]
 """Stage, start and end by `time.perf_counter`, in the order in which they ended."""
 
@@ -42,3 +44,19 @@ def begin() -> tuple[Marks, Token[Marks | None]]:
 def end(token: Token[Marks | None]) -> None:
     """End a request."""
     _MARKS.reset(token)
+
+
+def marks_of_request() -> Marks:
+    """Return where the stages of the request being served are found; outside of one, where nobody looks."""
+    marks = _MARKS.get()
+    return [] if marks is None else marks
+
+
+@contextmanager
+def together() -> Iterator[Marks]:
+    """Time stages that several requests have in common; give where they are found, for each to take over."""
+    marks, token = begin()
+    try:
+        yield marks
+    finally:
+        end(token)

@@ -12,13 +12,13 @@ import orjson
 from features.online import OnlineInputs
 from registry.bundle import Manifest
 from registry.decisions import Beside, Decision, StoredAnswer
-from registry.errors import Erased, NotFound, QuotaExceeded, RoadRiskError, UnknownEntity
+from registry.errors import Erased, NotFound, QuotaExceeded, RoadRiskError, ServiceUnavailable
 from registry.products import product_named
 from serving.answering import DECOMPOSITION, Scored, decomposition
 from serving.asked import Asked
 from serving.batches.folder import BatchFolder, Header
 from serving.batches.intake import Taken
-from serving.desk import ScoringDesk, complete, counted
+from serving.desk import ScoringDesk, counted
 from serving.detail import reduced
 from serving.live import LiveScorer
 from serving.problems import problem_of
@@ -144,12 +144,12 @@ def _scored(
     read = desk.source.read_many(product.id, [str(row.entity_id) for row in known], resources=asked.resources)
     good: list[tuple[Taken, OnlineInputs]] = []
     for row, inputs in zip(known, read, strict=True):
-        if isinstance(inputs, RoadRiskError):
-            problems[row.row] = problem_of(inputs).document(instance)
-        elif not asked.may_ask_about((inputs.entity_id, *inputs.related.values())):
-            problems[row.row] = problem_of(UnknownEntity("no entity with this key")).document(instance)
-        else:
-            good.append((row, complete(model, inputs)))
+        try:
+            good.append((row, desk.known(model, inputs, asked)))
+        except ServiceUnavailable:
+            raise  # the store lacks an input of the model: no matter of one row
+        except RoadRiskError as error:
+            problems[row.row] = problem_of(error).document(instance)
     inputs_of = [inputs for _, inputs in good]
     scored = score_many(
         model, inputs_of, product=product, score_ids=[score_id_of(seed, row.row) for row, _ in good],

@@ -39,7 +39,7 @@ from tests.lib.scoring_load import Served, scoring_service
 from tests.lib.stock_assembly import StockAssembly
 
 TITLE: Final = "A scored request"
-STAGES: Final = ("key", "auth", "resolve", "read", "score", "encode", "record")
+STAGES: Final = ("key", "auth", "resolve", "gather", "read", "score", "encode", "record")
 RATE: Final = 300
 STEPS: Final = (100, 150, 200, 250, 300, 350, 400, 450, 500)
 FIGURES: Final = {
@@ -103,7 +103,7 @@ def _seconds(url: str, settings: Settings) -> dict[tuple[str, str], float]:
 
 def _means_us(before: dict[tuple[str, str], float], after: dict[tuple[str, str], float]) -> dict[str, float]:
     grown = {key: value - before.get(key, 0.0) for key, value in after.items()}
-    return {name: 1e6 * seconds / grown[name, "count"] for (name, what), seconds in grown.items() if what == "sum"}
+    return {name: 1e6 * seconds / grown[name, "count"] for (name, what), seconds in grown.items() if what == "sum" and seconds}
 
 
 async def _highest(served: Served, seconds: float) -> float:

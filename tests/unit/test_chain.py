@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from registry.chain import ChainLedger
+from registry.chain import ChainLedger, Soon
 from registry.errors import ConfigurationError, IntegrityError, ServiceUnavailable
 from registry.ledger_sqlite import SqliteStore
 
@@ -183,7 +183,7 @@ def soon(ledger, n):
         else:
             told.set_exception(error)
 
-    ledger.append_soon([({"kind": "soon", "n": n}, AT)], then=then)
+    ledger.append_each_soon([Soon([({"kind": "soon", "n": n}, AT)], None, then)])
     return told
 
 
