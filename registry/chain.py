@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any, Final
 from registry.chain_format import GENESIS, Head, canonical, instant_text, row_digest, row_hash
 from registry.chain_queue import Addition, Beside, CommitQueue
 from registry.chain_tail import Tail
-from registry.errors import ConfigurationError, IntegrityError, RoadRiskError
+from registry.chain_writer import COLUMNS, ChainWriter
+from registry.errors import ConfigurationError, IntegrityError
 from registry.ledger_sqlite import SqliteStore
 from registry.ledger_store import LedgerStore, Row, Transaction, check_names
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from registry.ledger_anchors import Anchor, Anchors
 
 PAGE_ROWS: Final = 500
-_COLUMNS: Final = "seq, at, prev, payload, digest, hash, base"
 SEQ, AT, PREV, PAYLOAD, DIGEST, HASH, BASE = range(7)
 
 
@@ -86,6 +86,8 @@ class ChainLedger:
         Name of the table and of the head.
     indexed
         Top-level payload fields that `find` looks up by index: text or null.
+    once
+        One of them, of which no two rows may have the same value; none by default.
     anchors
         Where signed heads are kept, outside the ledger; none by default.
 
@@ -100,17 +102,17 @@ class ChainLedger:
     """
 
     def __init__(
-        self, place: Path | LedgerStore, key: bytes, table: str, *, indexed: Sequence[str] = (), anchors: Anchors | None = None
+        self, place: Path | LedgerStore, key: bytes, table: str, *, indexed: Sequence[str] = (), once: str | None = None,
+        anchors: Anchors | None = None,
     ) -> None:
         if len(key) < 32:
             raise ConfigurationError(f"the ledger key has {len(key)} bytes, at least 32 are needed", where=str(place))
         check_names((table, *indexed))
         self._key, self._table, self._indexed, self._anchors = key, table, tuple(indexed), anchors
         self._store: LedgerStore = SqliteStore(place, table) if isinstance(place, Path) else place
-        self._queue, self._tail = CommitQueue(self._commit), Tail(self._store, key, table)
-        marks = ", ".join("?" * (7 + len(self._indexed)))
-        names = "".join(f", k_{name}" for name in self._indexed)
-        self._insert = f"INSERT INTO {table} ({_COLUMNS}{names}) VALUES ({marks})"  # noqa: S608 - checked names
+        self._tail = Tail(self._store, key, table)
+        self._writer = ChainWriter(self._store, self._tail, key, table, indexed=self._indexed, once=once)
+        self._queue = CommitQueue(self._writer.commit)
         try:
             self._prepare()
             self._store.change(self._tail.repair)
@@ -122,6 +124,11 @@ class ChainLedger:
     def table(self) -> str:
         """Return the name of the ledger."""
         return self._table
+
+    @property
+    def once(self) -> str | None:
+        """Return the indexed field of which no two rows may have the same value."""
+        return self._writer.once
 
     @property
     def store(self) -> LedgerStore:
@@ -285,33 +292,6 @@ class ChainLedger:
     def _keys_of(self, payload: Mapping[str, Any]) -> tuple[str | None, ...]:
         return tuple(payload.get(name) for name in self._indexed)
 
-    def _commit(self, take: Callable[[], list[Addition]]) -> None:
-        def work(tx: Transaction) -> bytes | None:
-            last = self._tail.recover(tx)
-            end = last
-            for addition in take():
-                end = self._add(tx, addition, end, base=last.seq)
-            return self._tail.bytes_of(end) if end != last else None
-
-        self._store.change(work)
-
-    def _add(self, tx: Transaction, addition: Addition, end: Head, *, base: int) -> Head:
-        if addition.beside is not None:
-            try:
-                addition.beside(tx, end.seq + 1)
-            except RoadRiskError as error:
-                addition.error = error
-                return end
-        rows: list[Row] = []
-        for text, at, keys in addition.rows:
-            seq, prev = end.seq + 1, end.digest
-            digest = row_digest(self._table, seq, at, prev, text)
-            end = Head(seq, digest, row_hash(self._key, self._table, digest, base))
-            rows.append((seq, at, prev, text, digest, end.hash, base, *keys))
-        tx.execute_many(self._insert, rows)
-        addition.written = rows
-        return end
-
     def _newest_seq(self) -> int:
         return int(self._store.read(f"SELECT coalesce(max(seq), 0) FROM {self._table}")[0][0])  # noqa: S608 - checked name
 
@@ -330,7 +310,7 @@ class ChainLedger:
 
     @property
     def _all(self) -> str:
-        return _COLUMNS + "".join(f", k_{name}" for name in self._indexed)
+        return COLUMNS + "".join(f", k_{name}" for name in self._indexed)
 
     def _walk(self, end: int) -> Iterator[Row]:
         after = 0

@@ -23,7 +23,7 @@ from registry.decision import (
     recorded_matrix,
 )
 from registry.decision_payload import counted, decision_of, payload_of
-from registry.errors import Conflict, NotFound
+from registry.errors import NotFound
 from registry.ledger_agreement import disagreements
 from registry.ledger_anchors import Anchor
 from registry.ledger_beside import (
@@ -57,14 +57,16 @@ from registry.settings import Settings
 from registry.signing import LEDGER_KEY, WRAP_KEY, read_secret
 
 __all__ = [
-    "EXPLANATION_TOLERANCE", "INDEXED", "LEDGER_FILE", "TABLE", "AlreadyAnswered", "Beside", "Count", "Decision", "DecisionLedger",
-    "Duty", "Erasure", "Look", "StoredAnswer", "as_encoded", "check_recomputed", "no_such_score", "recorded_matrix",
+    "EXPLANATION_TOLERANCE", "INDEXED", "LEDGER_FILE", "ONCE", "TABLE", "AlreadyAnswered", "Beside", "Count", "Decision",
+    "DecisionLedger", "Duty", "Erasure", "Look", "StoredAnswer", "as_encoded", "check_recomputed", "no_such_score",
+    "recorded_matrix",
 ]
 
 LEDGER_FILE: Final = "decisions.db"
 TABLE: Final = "decisions"
 INDEXED: Final = ("score_id", "supersedes", "about", "kind")
 """Fields by which rows are looked up; `kind` is absent from decisions, `about` names the decision that another row is about."""
+ONCE: Final = "score_id"
 ANSWERS_KEPT: Final = timedelta(hours=24)
 PURGE_EVERY: Final = timedelta(minutes=10)
 SUBJECT: Final = "subject:"
@@ -79,7 +81,7 @@ class DecisionLedger:
     Parameters
     ----------
     chain
-        A ledger with the indexed fields `INDEXED`.
+        A ledger with the indexed fields `INDEXED`, of which `ONCE` names a row.
     wrap_key
         Key that wraps the data keys of the personal parts, at least 32 bytes, kept apart from the ledger.
     answers_kept
@@ -87,6 +89,7 @@ class DecisionLedger:
     """
 
     def __init__(self, chain: ChainLedger, wrap_key: bytes, *, answers_kept: timedelta = ANSWERS_KEPT) -> None:
+        assert chain.once == ONCE, "a score id names one decision"
         self._chain, self._sealing, self._answers_kept = chain, Sealing(wrap_key), answers_kept
         self._table = chain.table
         self._purged_at: datetime | None = None
@@ -107,7 +110,7 @@ class DecisionLedger:
             If its database cannot be reached.
         """
         _, wrap_key = (read_secret(settings.keys_dir, name) for name in (LEDGER_KEY, WRAP_KEY))
-        chain = open_ledger(settings, TABLE, indexed=INDEXED)
+        chain = open_ledger(settings, TABLE, indexed=INDEXED, once=ONCE)
         try:
             return cls(chain, wrap_key, answers_kept=timedelta(hours=settings.idempotency_h))
         except BaseException:
@@ -161,7 +164,7 @@ class DecisionLedger:
         made = [payload_of(one, self._sealing, kept.counts if place == 0 else ()) for place, one in enumerate(decisions)]
 
         def write(tx: Transaction, first: int) -> None:
-            self._check(tx, kept, [one.score_id for one in decisions])
+            self._check(tx, kept)
             keys = [(first + place, wrapped) for place, (_, wrapped) in enumerate(made)]
             tx.execute_many(f"INSERT INTO {self._table}_keys (seq, wrapped) VALUES (?, ?)", keys)  # noqa: S608 - checked name
             tx.execute_many(
@@ -176,7 +179,7 @@ class DecisionLedger:
         """Keep an answer or counts that belong to no decision. It raises what `record` raises."""
 
         def write(tx: Transaction, _: int) -> None:
-            self._check(tx, beside, [])
+            self._check(tx, beside)
             write_beside(tx, self._table, self._sealing, beside)
 
         counts = [({"kind": COUNT, "counted": counted(beside.counts)}, at)] if beside.counts else []
@@ -389,16 +392,10 @@ class DecisionLedger:
         payload = self._sealing.open_more(found["sealed"], wrapped, found["about"]) if wrapped is not None else None
         return Duty(score_id=found["about"], at=entry.at, duty=found["duty"], by=found["by"], payload=payload)
 
-    def _check(self, tx: Transaction, beside: Beside, score_ids: Sequence[str]) -> None:
+    def _check(self, tx: Transaction, beside: Beside) -> None:
         if (answer := beside.answer) is not None:
             check_answer(tx, self._table, self._sealing, answer, before=answer.at - self._answers_kept)
             if self._purged_at is None or abs(answer.at - self._purged_at) > PURGE_EVERY:
                 self._purged_at = answer.at
                 purge_answers(tx, self._table, answer.at - self._answers_kept)
         check_limits(tx, self._table, beside.counts)
-        for start in range(0, len(score_ids), PAGE_ROWS):
-            some = score_ids[start : start + PAGE_ROWS]
-            marks = ", ".join("?" * len(some))
-            query = f"SELECT k_score_id FROM {self._table} WHERE k_score_id IN ({marks}) LIMIT 1"  # noqa: S608 - checked name
-            if len(set(some)) < len(some) or tx.execute(query, some):
-                raise Conflict("a score id has been used before", where="decision ledger", remedy="Make a new one.")

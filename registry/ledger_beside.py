@@ -157,21 +157,21 @@ def check_limits(tx: Transaction, ledger: str, counts: Sequence[Count]) -> None:
 def write_beside(tx: Transaction, ledger: str, sealing: Sealing, beside: Beside) -> None:
     """Write an answer and counts that were checked in the same transaction."""
     for count in beside.counts:
-        tx.execute(
+        tx.execute_many(
             f"INSERT INTO {ledger}_usage (consumer, product, period, kind, scenario, n) VALUES (?, ?, ?, ?, ?, ?) "  # noqa: S608 - checked name
             f"ON CONFLICT (consumer, product, period, kind, scenario) DO UPDATE SET n = {ledger}_usage.n + excluded.n",
-            (*count.limited, count.scenario, count.n),
+            [(*count.limited, count.scenario, count.n)],
         )
     if (answer := beside.answer) is not None:
         # Whatever is there under this key is over its time.
-        tx.execute(
+        tx.execute_many(
             f"INSERT INTO {ledger}_answers (consumer, key_hash, body_hash, score_id, status, body, headers, at) "  # noqa: S608 - checked name
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (consumer, key_hash) DO UPDATE SET body_hash = excluded.body_hash, "
             "score_id = excluded.score_id, status = excluded.status, body = excluded.body, headers = excluded.headers, "
             "at = excluded.at",
-            (answer.consumer, answer.key_hash, answer.body_hash, answer.score_id, answer.status,
-             sealing.seal_answer(answer.body, f"{answer.consumer}\n{answer.key_hash}"),
-             json.dumps(dict(answer.headers), sort_keys=True), instant_text(answer.at)),
+            [(answer.consumer, answer.key_hash, answer.body_hash, answer.score_id, answer.status,
+              sealing.seal_answer(answer.body, f"{answer.consumer}\n{answer.key_hash}"),
+              json.dumps(dict(answer.headers), sort_keys=True), instant_text(answer.at))],
         )
 
 

@@ -22,13 +22,15 @@ HEAD_EVERY: Final = {"decisions": 64}
 _FIELD: Final = "k_"
 
 
-def open_ledger(settings: Settings, table: str, *, indexed: Sequence[str] | None = ()) -> ChainLedger:
+def open_ledger(settings: Settings, table: str, *, indexed: Sequence[str] | None = (), once: str | None = None) -> ChainLedger:
     """Open a ledger, making it when missing.
 
     Parameters
     ----------
     indexed
         Payload fields that are looked up by index; None to take those that the ledger was made with.
+    once
+        One of them, of which no two rows may have the same value.
 
     Raises
     ------
@@ -42,7 +44,7 @@ def open_ledger(settings: Settings, table: str, *, indexed: Sequence[str] | None
     key, store = read_secret(settings.keys_dir, LEDGER_KEY), _store(settings, table)
     if indexed is None:
         indexed = [name.removeprefix(_FIELD) for name in store.columns(table) if name.startswith(_FIELD)]
-    return ChainLedger(store, key, table, indexed=indexed, anchors=_anchors(settings, table))
+    return ChainLedger(store, key, table, indexed=indexed, once=once, anchors=_anchors(settings, table))
 
 
 def ledger_exists(settings: Settings, table: str) -> bool:

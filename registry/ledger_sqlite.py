@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import sqlite3
 import threading
 import time
@@ -32,6 +33,8 @@ SLOT_BYTES: Final = 512
 CACHE_KIB: Final = 16_384
 POLL_S: Final = 0.0005
 TRUNCATE_TRIES: Final = 20
+_VALUES: Final = re.compile(r"VALUES (\(\?(?:, \?)*\))")
+_SIZES: Final = (64, 16, 4, 1)
 
 
 class _Connection:
@@ -44,7 +47,17 @@ class _Connection:
         return self._db.execute(sql, values).fetchall()
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
-        self._db.executemany(sql, rows)
+        found = _VALUES.search(sql)
+        if found is None:
+            self._db.executemany(sql, rows)
+            return
+        # A statement of many rows is one call, where `executemany` makes one for each; a few sizes, so that each is prepared once.
+        left = list(rows)
+        for size in _SIZES:
+            several = sql[:found.end()] + f", {found[1]}" * (size - 1) + sql[found.end():]
+            while len(left) >= size:
+                self._db.execute(several, [value for row in left[:size] for value in row])
+                del left[:size]
 
     def head(self) -> bytes | None:
         return self._head.read()

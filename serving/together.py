@@ -118,7 +118,7 @@ class Together:
 
     def _start(self, loop: asyncio.AbstractEventLoop, now_s: float) -> None:
         """Score who waits, now or in a moment."""
-        # The thread that commits gets the interpreter once for each statement, and the other workers wait for it: no scoring meanwhile.
+        # Whoever commits has to get the interpreter back after each statement, and other workers wait for it: no scoring meanwhile.
         if self._recording or not self._waiting:
             return
         starts_s = self._began_s + min(LONGEST_S, EACH_S * (self._peak - 1))

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from registry.chain import ChainLedger
-from registry.decisions import INDEXED, DecisionLedger
+from registry.decisions import INDEXED, ONCE, DecisionLedger
 from registry.errors import Conflict, Erased, IntegrityError, KeyReused, NotFound, QuotaExceeded
 from registry.ledger_beside import AlreadyAnswered
 from registry.ledger_records import Duty, Look
@@ -181,10 +181,10 @@ def test_a_decision_comes_back_as_it_was(ledger: DecisionLedger) -> None:
 
 def test_a_score_id_is_used_once(ledger: DecisionLedger) -> None:
     ledger.record(DECISION)
-    with pytest.raises(Conflict, match="a score id has been used before"):
+    with pytest.raises(Conflict, match="a score_id has been used before"):
         ledger.record(DECISION)
     again = decision()
-    with pytest.raises(Conflict, match="a score id has been used before"):
+    with pytest.raises(Conflict, match="a score_id has been used before"):
         ledger.record_many([again, again])
     assert list(ledger.decisions()) == [DECISION]
 
@@ -378,7 +378,7 @@ def test_a_data_key_that_went_without_an_erasure_is_found(ledger: DecisionLedger
 def test_without_the_wrapping_key_nothing_personal_is_read(make: MakeStore) -> None:
     with closing(decisions(make)) as ledger:
         ledger.record(DECISION)
-    chain = ChainLedger(make("decisions"), KEY, "decisions", indexed=INDEXED)
+    chain = ChainLedger(make("decisions"), KEY, "decisions", indexed=INDEXED, once=ONCE)
     other = DecisionLedger(chain, WRAP[::-1])
     with closing(other), pytest.raises(IntegrityError, match="the data key of a record cannot be opened"):
         other.get(DECISION.score_id)

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from features.online import OnlineInputs, SourceAge
 from registry.access.local import init_local, local_token
 from registry.chain import ChainLedger
-from registry.decisions import INDEXED, DecisionLedger
+from registry.decisions import INDEXED, ONCE, DecisionLedger
 from registry.entities import Entity
 from registry.errors import RoadRiskError, UnknownEntity
 from registry.products import PRODUCTS
@@ -131,6 +131,6 @@ OPENED: list[DecisionLedger] = []
 
 def tiny_desk(folder: Path) -> ScoringDesk:
     """Return a desk; its ledger lies in `folder`."""
-    chain = ChainLedger(folder / "decisions.db", LEDGER_KEY, "decisions", indexed=INDEXED)
+    chain = ChainLedger(folder / "decisions.db", LEDGER_KEY, "decisions", indexed=INDEXED, once=ONCE)
     OPENED.append(DecisionLedger(chain, LEDGER_KEY))
     return ScoringDesk(tiny_models(folder), tiny_source(), OPENED[-1], lambda: NOW)

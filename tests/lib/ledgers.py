@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from registry.chain import ChainLedger
 from registry.decision import Decision
-from registry.decisions import INDEXED, DecisionLedger
+from registry.decisions import INDEXED, ONCE, DecisionLedger
 from registry.ledger_beside import Beside, Count, StoredAnswer
 from registry.ledger_postgresql import PostgresqlStore
 from registry.ledger_sqlite import SqliteStore
@@ -56,7 +56,7 @@ def events(make: MakeStore, n: int = 0) -> ChainLedger:
 
 def decisions(make: MakeStore, **options: Any) -> DecisionLedger:
     """Return a decision ledger."""
-    return DecisionLedger(ChainLedger(make("decisions"), KEY, "decisions", indexed=INDEXED), WRAP, **options)
+    return DecisionLedger(ChainLedger(make("decisions"), KEY, "decisions", indexed=INDEXED, once=ONCE), WRAP, **options)
 
 
 def count(n: int = 1, *, limit: int | None = None, **changes: str) -> Count:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from registry.chain import ChainLedger
-from registry.decisions import INDEXED, Decision, DecisionLedger, as_encoded, check_recomputed, recorded_matrix
+from registry.decisions import INDEXED, ONCE, Decision, DecisionLedger, as_encoded, check_recomputed, recorded_matrix
 from registry.errors import ConfigurationError, IntegrityError, NotFound
 from registry.settings import Settings
 
@@ -22,7 +22,7 @@ DECISION = Decision(
 
 @pytest.fixture
 def ledger(tmp_path):
-    opened = DecisionLedger(ChainLedger(tmp_path / "decisions.db", KEY, "decisions", indexed=INDEXED), KEY)
+    opened = DecisionLedger(ChainLedger(tmp_path / "decisions.db", KEY, "decisions", indexed=INDEXED, once=ONCE), KEY)
     yield opened
     opened.close()
 
