@@ -27,7 +27,7 @@ from typing import IO, Final
 from registry.errors import IntegrityError, ServiceUnavailable
 from registry.ledger_store import WAIT_S, Row, Transaction
 
-CHECKPOINT_PAGES: Final = 4000
+CHECKPOINT_PAGES: Final = 2000
 """Pages in the write-ahead log before they are folded in: a page that many commits touch is then written once. [A]"""
 SLOT_BYTES: Final = 512
 CACHE_KIB: Final = 16_384

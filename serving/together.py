@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from features.online import OnlineInputs
     from serving.asked import Asked
 
-EACH_S: Final = 0.004
+EACH_S: Final = 0.006
 """For how long a request may be kept for each other one in hand: what to score one alone takes. [A]"""
-LONGEST_S: Final = 0.02
+LONGEST_S: Final = 0.025
 """For how long at most. [A]"""
 REMEMBERED_S: Final = 0.2
 """How long it is remembered how many were in hand. [A]"""
