@@ -1,52 +1,77 @@
-"""The whole service killed with SIGKILL under load: what was answered is recorded, byte for byte, and no key is answered twice.
+"""The whole service, or the server of its ledgers, killed with SIGKILL under load: what was answered is recorded, byte for byte,
+and no key is answered twice.
 
-`ROADRISK_TEST_SERVICE_KILLS` says how often; 200 of them take about half an hour.
+The ledgers lie in SQLite and in a real PostgreSQL. `ROADRISK_TEST_SERVICE_KILLS` says how often each is killed; 200 kills of the
+service over one of the two take about half an hour.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import subprocess
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
-import orjson
+import pytest
 
-from registry.decisions import DecisionLedger
 from registry.settings import Settings
-from serving.batches.work import whole_answer
-from tests.lib.bundles import PORTFOLIO, tiny_bundle, tiny_rows
+from tests.lib.bundles import PORTFOLIO, tiny_bundle
 from tests.lib.homes import key_header, make_home
-from tests.lib.load import Load, Told, ask
-from tests.lib.processes import ROOT, command_line, environment_of, free_port, kill_whole, pids_of, running_process
+from tests.lib.kept_answers import (
+    SCORES,
+    asked_again,
+    body_of,
+    proved_environment,
+    read_back,
+    recorded,
+    refused_by_the_ledger,
+    verified,
+)
+from tests.lib.load import Load, Told
+from tests.lib.postgresql import DRIVER, INSTALLED, kill, postgresql, start, stop
+from tests.lib.processes import ROOT, command_line, free_port, kill_whole, pids_of, running_process
 
-KILLS = int(os.environ.get("ROADRISK_TEST_SERVICE_KILLS", "5"))
+KILLS = int(os.environ.get("ROADRISK_TEST_SERVICE_KILLS", "3"))
+SERVER_KILLS = int(os.environ.get("ROADRISK_TEST_SERVICE_KILLS", "2"))
 WORKERS = 2
 CLIENTS = 6
-ASKED_AGAIN = 100
-"""Answers of a round that are asked for again after the restart; those whose connection broke all are."""
-SCORES = f"/v1/portfolios/{PORTFOLIO}/scores"
-ROWS = tiny_rows(7, 50)
+ANSWERED_WITHIN_S = 10.0
+BACK_WITHIN_S = 30.0
 
 
-def body_of(number: int) -> dict[str, Any]:
-    return {"features": ROWS[number % len(ROWS)]}
+@pytest.fixture
+def server() -> Iterator[str]:
+    if not INSTALLED or not DRIVER:
+        pytest.skip("PostgreSQL's programs or psycopg are not installed")
+    with postgresql(fsync=True) as address:
+        yield address
 
 
-def test_a_service_killed_under_load_has_recorded_all_that_it_answered(tmp_path: Path) -> None:
-    home, rng = make_home(tmp_path, [tiny_bundle(PORTFOLIO)]), random.Random(20260704)
-    environment = {**environment_of(home), "ROADRISK_PROVED_DIGESTS": tiny_bundle(PORTFOLIO).digest}
+@pytest.fixture(params=["sqlite", "postgresql"])
+def home(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    """A home whose ledgers lie in one of the two databases."""
+    ledger_url = request.getfixturevalue("server") if request.param == "postgresql" else ""
+    return make_home(tmp_path, [tiny_bundle(PORTFOLIO)], ledger_url=ledger_url)
+
+
+@contextmanager
+def service(home: Settings) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    port = free_port()
+    command = command_line("serve", "--port", str(port), "--workers", str(WORKERS))
+    with running_process(command, proved_environment(home), port, home.home.parent / "serve.log", ROOT) as made:
+        yield made
+
+
+def test_a_service_killed_under_load_has_recorded_all_that_it_answered(home: Settings) -> None:
+    rng = random.Random(20260704)
     answered: dict[str, Told] = {}
     broken: list[Told] = []
     for number in range(KILLS + 1):
-        port = free_port()
-        command = command_line("serve", "--port", str(port), "--workers", str(WORKERS))
-        with running_process(command, environment, port, tmp_path / "serve.log", ROOT) as (address, process):
+        with service(home) as (address, process):
             asked_again(address, home, answered, broken, rng)
             if number == KILLS:
                 read_back(address, home, answered, rng)
@@ -61,64 +86,36 @@ def test_a_service_killed_under_load_has_recorded_all_that_it_answered(tmp_path:
         answered |= {one.key: one for one in load.told if one.status == 200}
         # After the kill every client breaks off again and again; only those that were under way can have left a record.
         broken = [one for one in load.told if one.status is None]
-        assert verified(environment)
+        assert verified(home)
     recorded(home, answered)
 
 
-def asked_again(address: str, home: Settings, answered: dict[str, Told], broken: list[Told], rng: random.Random) -> None:
-    """Ask again what was answered, which gets the same bytes, and what broke off, which gets its one answer now."""
-    last = list(answered.values())[-1000:]
-    with httpx.Client(base_url=address, trust_env=False, headers=key_header(home), timeout=60) as client:
-        for one in rng.sample(last, min(ASKED_AGAIN, len(last))):
-            again = ask(client, SCORES, one.key, one.body)
-            assert (again.status, again.content) == (200, one.content)
-            assert again.headers["idempotent-replayed"] == "true"
-        for one in broken:
-            first, second = (ask(client, SCORES, one.key, one.body) for _ in range(2))
-            assert (first.status, second.status, second.content) == (200, 200, first.content)
-            answered[one.key] = first
-
-
-def read_back(address: str, home: Settings, answered: dict[str, Told], rng: random.Random) -> None:
-    """Hold what the service tells of past decisions against what it answered."""
-    with httpx.Client(base_url=address, trust_env=False, headers=key_header(home), timeout=60) as client:
-        for one in rng.sample(list(answered.values()), min(50, len(answered))):
-            answer = json.loads(one.content)
-            past = client.get(f"/v1/scores/{answer['score_id']}").json()
-            # The decomposition is computed again, which the replay does.
-            shared = answer.keys() - {"decomposition"}
-            assert {name: past[name] for name in shared} == {name: answer[name] for name in shared}
-            assert client.get(f"/v1/scores/{answer['score_id']}/replay").json()["equal"] is True
-        another = {"features": {**ROWS[0], "age_year": 1.25}}
-        assert ask(client, SCORES, next(iter(answered)), another).status == 422
-
-
-def verified(environment: dict[str, str]) -> bool:
-    done = subprocess.run(
-        command_line("ledger", "verify", "--json"), env=environment, capture_output=True, text=True, check=False, timeout=120
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return True
-
-
-def recorded(home: Settings, answered: dict[str, Told]) -> None:
-    """Every answer is recorded once with its bytes, every record belongs to one answer, and all that was counted is there."""
-    with closing(DecisionLedger.open(home)) as ledger:
-        held_against(ledger, answered)
-
-
-def held_against(ledger: DecisionLedger, answered: dict[str, Told]) -> None:
-    assert ledger.verify().ok
-    kept = {one.score_id: one for one in ledger.decisions()}
-    told = {json.loads(one.content)["score_id"]: one.content for one in answered.values()}
-    assert len(told) == len(answered), "two keys were given the same decision"
-    assert set(told) == set(kept)
-    manifest = tiny_bundle(PORTFOLIO).manifest
-    for score_id, content in told.items():
-        assert canonical(whole_answer(kept[score_id], manifest)) == canonical(orjson.loads(content))
-    assert sum(one.n for one in ledger.usage() if one.kind == "score") == len(kept)
-
-
-def canonical(answer: dict[str, Any]) -> bytes:
-    # A record keeps its names sorted.
-    return orjson.dumps(answer, option=orjson.OPT_SORT_KEYS)
+def test_a_ledger_server_killed_under_load_leaves_no_answer_without_its_record(server: str, tmp_path: Path) -> None:
+    home, rng = make_home(tmp_path, [tiny_bundle(PORTFOLIO)], ledger_url=server), random.Random(20260704)
+    answered: dict[str, Told] = {}
+    with service(home) as (address, process):
+        workers = pids_of(process)
+        for number in range(SERVER_KILLS):
+            load = Load(address, SCORES, key_header(home), body_of, f"s{number}", clients=CLIENTS)
+            with load.running():
+                load.wait_for(rng.choice((5, 20, 100)))
+                time.sleep(rng.uniform(0, 0.01))
+                (kill if number % 2 == 0 else stop)(server)
+                # Refusals come at once, and each is asked for twice afterwards.
+                load.pause_s = 0.2
+                load.wait_for(CLIENTS, status=503)
+                assert httpx.get(f"{address}/readyz", trust_env=False).status_code == 503
+                assert httpx.get(f"{address}/livez", trust_env=False).status_code == 200
+                start(server)
+                load.wait_for(20, within_s=BACK_WITHIN_S)
+            assert set(load.statuses()) == {200, 503}, load.statuses()
+            assert max(one.took_s for one in load.told) < ANSWERED_WITHIN_S
+            refused = [one for one in load.told if one.status == 503]
+            refused_by_the_ledger(refused)
+            answered |= {one.key: one for one in load.told if one.status == 200}
+            # A commit that the end of the server cut off may have gone through: then the key gets what was recorded.
+            asked_again(address, home, answered, refused, rng)
+        read_back(address, home, answered, rng)
+        assert pids_of(process) == workers, "a worker was started anew"
+    assert verified(home)
+    recorded(home, answered)

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from registry.access.local import init_local, local_token
 from registry.bundle import ScoreBundle, write_bundle
-from registry.chain import ChainLedger
-from registry.promotion import LEDGER_FILE, TABLE
+from registry.ledger_open import open_ledger
+from registry.promotion import TABLE
 from registry.settings import Settings
-from registry.signing import LEDGER_KEY, init_keys, read_secret, sign_bundle
+from registry.signing import init_keys, sign_bundle
 
 
-def make_home(folder: Path, bundles: Sequence[ScoreBundle], *, sign: bool = True) -> Settings:
-    """Return settings of a home where `bundles` are live, each as version 1."""
-    settings = Settings(home=folder / "home", keys_dir=folder / "keys")
+def make_home(folder: Path, bundles: Sequence[ScoreBundle], *, sign: bool = True, ledger_url: str = "") -> Settings:
+    """Return settings of a home where `bundles` are live, each as version 1; ledgers and access lie where the address says."""
+    settings = Settings(home=folder / "home", keys_dir=folder / "keys", ledger_url=ledger_url)
     init_keys(settings.keys_dir)
     make_live(settings, bundles, sign=sign)
     init_local(settings, now=datetime.now(UTC))
@@ -33,8 +33,7 @@ def make_live(settings: Settings, bundles: Sequence[ScoreBundle], *, sign: bool 
 
     The ledger is written directly: the gates of a promotion want a registered model, which is another test's subject.
     """
-    key = read_secret(settings.keys_dir, LEDGER_KEY)
-    with ChainLedger(settings.ledger_dir / LEDGER_FILE, key, TABLE) as ledger:
+    with open_ledger(settings, TABLE) as ledger:
         for bundle in bundles:
             target = write_bundle(bundle, settings.bundle_dir)
             if sign:

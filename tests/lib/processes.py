@@ -41,9 +41,8 @@ def environment_of(settings: Settings) -> dict[str, str]:
     """Return the environment of a child process that uses these settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ROADRISK_", "BENTOML_"))}
     path = os.pathsep.join(filter(None, (str(ROOT), kept.get("PYTHONPATH"))))
-    return {
-        **kept, "PYTHONPATH": path, "ROADRISK_HOME": str(settings.home), "ROADRISK_KEYS_DIR": str(settings.keys_dir),
-    }
+    made = {**kept, "PYTHONPATH": path, "ROADRISK_HOME": str(settings.home), "ROADRISK_KEYS_DIR": str(settings.keys_dir)}
+    return {**made, "ROADRISK_LEDGER_URL": settings.ledger_url} if settings.ledger_url else made
 
 
 @contextmanager
