@@ -177,6 +177,10 @@ class PostgresqlStore:
         made: psycopg.Connection[Row] = self._driver.connect(
             self._url, autocommit=True, options=options, connect_timeout=max(2, int(self._wait_s)),
             application_name=f"roadrisk ledger {self._table}",
+            # A machine that is gone without a word answers nothing: the system would wait a quarter of an hour for what was sent,
+            # and two hours for an answer.
+            tcp_user_timeout=max(1000, int(self._wait_s * 1000)), keepalives_idle=max(1, int(self._wait_s) // 2),
+            keepalives_interval=1, keepalives_count=max(1, int(self._wait_s) // 2),
         )
         self._open[name] = made
         return made

@@ -11,8 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -262,6 +262,33 @@ def test_a_server_that_goes_away_and_comes_back_needs_no_restart_of_ours(tmp_pat
         ledger.record(decision())
         assert ledger.verify().rows == 3
         assert ledger.verify().ok
+
+
+@needs_postgresql
+def test_a_server_that_vanishes_without_a_word_is_waited_for_no_longer_than_was_said() -> None:
+    with postgresql() as address, events(postgresql_at(address, wait_s=2), 1) as ledger:
+        with cut_off(address):
+            began = time.monotonic()
+            with pytest.raises(ServiceUnavailable, match="PostgreSQL answers"):
+                ledger.append({"name": "refused"}, at=AT)
+            with pytest.raises(ServiceUnavailable, match="PostgreSQL answers"):
+                ledger.last()
+            assert time.monotonic() - began < 30
+        assert ledger.append({"name": "kept"}, at=AT).seq == 2
+        assert ledger.verify().ok
+
+
+@contextmanager
+def cut_off(address: str) -> Iterator[None]:
+    """Let nothing of what is sent to a server arrive; skip the test where packets may not be dropped."""
+    port = address.rpartition(":")[2].partition("/")[0]
+    rule = ["INPUT", "-i", "lo", "-p", "tcp", "--dport", port, "-j", "DROP"]
+    if shutil.which("iptables") is None or subprocess.run(["iptables", "-I", *rule], check=False, capture_output=True).returncode:
+        pytest.skip("packets cannot be dropped here, which needs iptables and root")
+    try:
+        yield
+    finally:
+        subprocess.run(["iptables", "-D", *rule], check=True)
 
 
 @needs_postgresql
