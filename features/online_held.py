@@ -145,7 +145,7 @@ class Held:
         sources = _with_live(sources, times, at)
         return OnlineInputs(
             entity_id, related, values, self.as_of, sources, _exposure(plan.product.id, values),
-            self._freshness(plan, times, sources),
+            self._freshness(plan, times, sources), plain=True,
         )
 
     def _freshness(self, plan: ReadPlan, times: Mapping[str, datetime], sources: tuple[SourceAge, ...]) -> Freshness:

@@ -154,6 +154,8 @@ class OnlineInputs:
         Expected exposure over the product's horizon in its exposure unit, where the product has one.
     freshness
         Feature name -> how fresh it is; empty where the caller sent the values.
+    plain
+        Whether the values are plain already: floats that are none but numbers, texts, and None.
     """
 
     entity_id: str
@@ -163,6 +165,7 @@ class OnlineInputs:
     sources: tuple[SourceAge, ...]
     exposure: float | None
     freshness: Freshness = field(default_factory=lambda: Freshness({}, {}, ()))
+    plain: bool = False
 
 
 def with_row(
@@ -184,7 +187,7 @@ def with_row(
     known = {name: value for name, value in values.items() if name in inputs.values}
     sources = spoken_of(inputs.sources, resource, instant, at)
     freshness = inputs.freshness.with_row(view, instant, sources)
-    return replace(inputs, values={**inputs.values, **known}, as_of=instant, sources=sources, freshness=freshness)
+    return replace(inputs, values={**inputs.values, **known}, as_of=instant, sources=sources, freshness=freshness, plain=False)
 
 
 def spoken_of(sources: tuple[SourceAge, ...], resource: str, instant: datetime, at: datetime) -> tuple[SourceAge, ...]:

@@ -243,6 +243,11 @@ class Manifest(_Strict):
         return tuple(feature.name for feature in self.features)
 
     @cached_property
+    def known_names(self) -> frozenset[str]:
+        """The same without an order."""
+        return frozenset(self.feature_names)
+
+    @cached_property
     def may_be_unknown(self) -> tuple[str, ...]:
         """Names of the inputs of which null says that they are not known."""
         return tuple(feature.name for feature in self.features if feature.null_rule != "zero")

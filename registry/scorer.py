@@ -9,7 +9,7 @@ import copy
 import math
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -187,6 +187,11 @@ def load_scorer(folder: Path, keys_dir: Path, *, digest: str | None = None, thre
     bundle = parse_bundle(files, where=str(folder))
     prove_in_child(folder, met)
     return Scorer(bundle, threads=threads)
+
+
+def proved_before(digests: Iterable[str]) -> None:
+    """Say which bundles the parent of this process has proved."""
+    _proved.update(digests)
 
 
 def prove_in_child(folder: Path, digest: str) -> None:

@@ -326,14 +326,14 @@ def complete(model: LiveScorer, inputs: OnlineInputs) -> OnlineInputs:
     ServiceUnavailable
         If the store does not hold an input of the model.
     """
-    missing = [name for name in model.manifest.feature_names if name not in inputs.values]
-    if missing:
+    if not model.manifest.known_names <= inputs.values.keys():
+        missing = [name for name in model.manifest.feature_names if name not in inputs.values]
         raise ServiceUnavailable(
             f"the online store does not hold {len(missing)} inputs of the live model of {model.manifest.product}",
             remedy="Materialise the features of the live model, or promote a model of these features.",
             details={"missing": missing},
         )
-    return replace(inputs, values=as_row(inputs.values))
+    return inputs if inputs.plain else replace(inputs, values=as_row(inputs.values), plain=True)
 
 
 def new_score_id() -> str:

@@ -13,6 +13,7 @@ from registry.decisions import DecisionLedger
 from registry.entities import Entity
 from registry.errors import RoadRiskError, ServiceUnavailable
 from registry.products import PRODUCTS
+from registry.scorer import proved_before
 from registry.settings import Settings
 from serving.breaker import Breaker
 from serving.desk import ScoringDesk
@@ -119,8 +120,22 @@ def make_desk(settings: Settings) -> ScoringDesk:
     models = load_live(settings, proved=_proved())
     source, ledger = _source(settings, models), DecisionLedger.open(settings)
     return ScoringDesk(
-        models, source, ledger, lambda: datetime.now(UTC), degraded=frozenset(settings.degraded_products)
+        models, source, ledger, _now, degraded=frozenset(settings.degraded_products)
     )
+
+
+def make_batch_desk(settings: Settings) -> ScoringDesk:
+    """Return a scoring desk that loads a model when it is asked for by its digest; none is live for it."""
+    proved_before(_proved())
+    from features.online import OnlineStore
+
+    return ScoringDesk(
+        LiveModels({}, settings.bundle_dir, settings.keys_dir), OnlineStore(settings, _now), DecisionLedger.open(settings), _now
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _proved() -> list[str]:
@@ -138,7 +153,7 @@ def _source(settings: Settings, models: LiveModels) -> FeatureSource:
         return NoStore()
     from features.online import OnlineStore
 
-    return OnlineStore(settings, lambda: datetime.now(UTC))
+    return OnlineStore(settings, _now)
 
 
 def _needs_store(names: Iterable[str]) -> bool:

@@ -13,10 +13,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import orjson
 
@@ -235,11 +235,10 @@ def found(folders: BatchFolders, sleep: Callable[[float], None]) -> list[BatchFo
 
 def _office(settings: Settings) -> tuple[ScoringDesk, AccessBook]:
     from registry.access.book import AccessBook
-    from serving.start import make_desk, set_environment
+    from serving.start import make_batch_desk, set_environment
 
     set_environment()
-    desk: Any = make_desk(settings)
-    return replace(desk, shadow=None), AccessBook.open(settings)
+    return make_batch_desk(settings), AccessBook.open(settings)
 
 
 def _work(settings: Settings, office: tuple[ScoringDesk, AccessBook] | None = None) -> int:
