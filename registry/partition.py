@@ -44,3 +44,12 @@ class Partition:
         """Return the sum of (n_inputs,) values over each class, added from the left: the same bits whatever computes them."""
         sums: list[float] = np.bincount(self.places, weights=values, minlength=len(self.names)).tolist()
         return sums
+
+    def sums_of_rows(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return the sums of (.., n_inputs) values as (.., n_classes); each is what `sums` gives for its row."""
+        n_rows, n_classes = values.size // max(1, values.shape[-1]), len(self.names)
+        # Each row has classes of its own, so that one pass adds all of them up, every class from the left.
+        places = self.places + n_classes * np.arange(n_rows)[:, None]
+        sums = np.bincount(places.ravel(), weights=values.ravel(), minlength=n_rows * n_classes)
+        # Of nothing at all it counts in whole numbers.
+        return sums.astype(np.float64).reshape(*values.shape[:-1], n_classes)

@@ -10,9 +10,10 @@ import math
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -25,6 +26,8 @@ from registry.treeshap.engines import ExactBoosters
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from registry.partition import Partition
 
 GOLDEN_TOLERANCE: Final = 1e-12
 CHILD_TIMEOUT_S: Final = 120
@@ -59,6 +62,28 @@ class Explanation:
     margin: Matrix
     component_base: Matrix
     component_contributions: Matrix
+    _sums: dict[int, list[Any]] = field(default_factory=dict, compare=False, repr=False)
+
+    @cached_property
+    def component_margins(self) -> list[list[float]]:
+        """(n, n_components) calibrated margins."""
+        margins: list[list[float]] = (self.component_base + self.component_contributions.sum(axis=2)).tolist()
+        return margins
+
+    def sums(self, partition: Partition) -> list[list[float]]:
+        """Return (n, n_classes) points: the contributions of each class, of all rows at once."""
+        return self._kept(partition, self.contributions, 0)
+
+    def component_sums(self, partition: Partition) -> list[list[list[float]]]:
+        """Return (n, n_components, n_classes): the same of each component, on its calibrated margin."""
+        return self._kept(partition, self.component_contributions, 1)
+
+    def _kept(self, partition: Partition, values: Matrix, kind: int) -> list[Any]:
+        # A partition is of a bundle and outlives its explanations.
+        key = 2 * id(partition) + kind
+        if key not in self._sums:
+            self._sums[key] = partition.sums_of_rows(values).tolist()
+        return self._sums[key]
 
 
 class Scorer:

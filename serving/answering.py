@@ -47,6 +47,8 @@ class Scored:
         Fields of the answer as text already, as they leave and as a record has them.
     written
         Fields of the record as text already.
+    values
+        What was scored, by name; None where there is no score.
     """
 
     answer: dict[str, Any]
@@ -57,6 +59,7 @@ class Scored:
     sent: dict[str, Any] = field(default_factory=dict, compare=False)
     kept: dict[str, Any] = field(default_factory=dict, compare=False)
     written: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    values: Mapping[str, Value] | None = field(default=None, compare=False)
 
     @property
     def recorded_answer(self) -> dict[str, Any]:
@@ -201,7 +204,7 @@ def fill(
     encoded = as_encoded(matrix[row : row + 1])
     if written:
         texts["encoded"] = listed(encoded)
-    return Scored(answer, encoded, explanation.base, clamp, points, blank.sent, blank.kept, texts)
+    return Scored(answer, encoded, explanation.base, clamp, points, blank.sent, blank.kept, texts, values)
 
 
 def explain_row(
@@ -211,8 +214,8 @@ def explain_row(
     contributions = explanation.contributions[row].tolist()
     priced = manifest.answer == "pure_premium"
     return {
-        "reasons": reasons_of(manifest, contributions, values),
-        "groups": _groups(manifest, contributions),
+        "reasons": reasons_of(manifest, contributions, values, explanation.sums(manifest.reason_codes)[row]),
+        "groups": _groups(manifest, explanation.sums(manifest.groups)[row]),
         "factors": factor_table(manifest, explanation, row) if priced else None,
         "factor_rule": RULE if priced else None,
         "currency": manifest.currency,
@@ -270,12 +273,12 @@ def _score(
     manifest: Manifest, explanation: Explanation, exposure: float | None, values: Mapping[str, Value], row: int
 ) -> dict[str, Any]:
     points = float(explanation.points[row])
-    margins = explanation.component_base + explanation.component_contributions[row].sum(axis=1)
+    margins = explanation.component_margins[row]
     used = exposure if manifest.answer == "rate" else None
     return {
         "score": round(points, 1), "points": points, "tier": tier_words(manifest.scale.tier(points)),
         "percentile": round(percentile_of(points, manifest.reference.point_quantiles), 2),
-        "answer": answer_of(manifest, margins.tolist(), exposure=used, inputs=values),
+        "answer": answer_of(manifest, margins, exposure=used, inputs=values),
         "exposure": None if used is None else {"value": used, "unit": manifest.exposure_unit},
     }
 
@@ -286,11 +289,11 @@ def tier_words(code: Tier) -> dict[str, str]:
     return {"code": code, "zh": zh, "en": en}
 
 
-def _groups(manifest: Manifest, contributions: Sequence[float]) -> list[dict[str, Any]]:
-    totals = zip(manifest.groups.names, manifest.groups.sums(contributions), strict=True)
+def _groups(manifest: Manifest, totals: Sequence[float]) -> list[dict[str, Any]]:
+    named = zip(manifest.groups.names, totals, strict=True)
     return [
         {"group": name, "zh": GROUPS[name][0], "en": GROUPS[name][1], "points": points}
-        for name, points in sorted(totals, key=lambda total: -abs(total[1]))
+        for name, points in sorted(named, key=lambda total: -abs(total[1]))
     ]
 
 

@@ -16,7 +16,7 @@ from registry.encoding import as_row
 from registry.entities import ENTITIES
 from registry.errors import RoadRiskError, ServiceUnavailable, UnknownEntity
 from registry.products import product_named
-from serving.answering import Scored, answer_score
+from serving.answering import Scored, answer_score, model_inputs
 from serving.asked import Asked
 from serving.degraded import last_known
 from serving.detail import reduced
@@ -284,7 +284,7 @@ class ScoringDesk:
         return Decision(
             score_id=scored.answer["score_id"], request_id=asked.request_id, at=self.clock(), product=manifest.product,
             entity_id=inputs.entity_id, as_of=inputs.as_of, model_version=model.version, digest=model.scorer.digest,
-            inputs={name: inputs.values[name] for name in manifest.feature_names}, encoded=scored.encoded,
+            inputs=dict(scored.values or model_inputs(manifest, inputs)), encoded=scored.encoded,
             exposure=inputs.exposure, answer=scored.recorded_answer, base=scored.base, clamp=scored.clamp,
             contributions=dict(scored.contributions or {}),
             latency_ms=round((time.perf_counter() - asked.started) * 1000, 3), related=dict(inputs.related),

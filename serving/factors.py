@@ -73,7 +73,8 @@ def _table(
 ) -> list[dict[str, Any]]:
     positions = [manifest.component_places[name] for name in names]
     groups = manifest.groups
-    parts = [groups.sums(explanation.component_contributions[row, k]) for k in positions]
+    of_components = explanation.component_sums(groups)[row]
+    parts = [of_components[k] for k in positions]
     logs = dict(zip(groups.names, zip(*parts, strict=True), strict=True))
     base = [float(explanation.component_base[k]) for k in positions]
     base_log = sum(base) - math.log(mean)

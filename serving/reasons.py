@@ -27,7 +27,8 @@ _UNITS_EN: Final = {"1": "", "score": "points", "vehicle_year": "vehicle-years",
 
 
 def reasons_of(
-    manifest: Manifest, contributions: Sequence[float], values: Mapping[str, float | str | None]
+    manifest: Manifest, contributions: Sequence[float], values: Mapping[str, float | str | None],
+    totals: Sequence[float] | None = None,
 ) -> list[dict[str, Any]]:
     """Return at most `MAX_REASONS` reasons of one score.
 
@@ -42,9 +43,11 @@ def reasons_of(
         (n_features,) points.
     values
         Feature name -> observed value.
+    totals
+        Points of each reason code where they are known (`registry.scorer.Explanation.sums`).
     """
     codes = manifest.reason_codes
-    found = zip(codes.sums(contributions), codes.names, codes.members, strict=True)
+    found = zip(codes.sums(contributions) if totals is None else totals, codes.names, codes.members, strict=True)
     strong = [one for one in found if abs(one[0]) >= LEAST_POINTS]
     strong.sort(key=lambda one: (one[0] < 0, -abs(one[0]), one[1]))
     return [_reason(code, total, members, contributions, manifest, values) for total, code, members in strong[:MAX_REASONS]]

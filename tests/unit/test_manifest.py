@@ -30,3 +30,6 @@ def test_sums_over_classes_are_added_from_the_left():
     assert (partition.names, partition.members) == (("b", "a"), ((0, 2, 4), (1, 3)))
     assert partition.sums(values) == [0.1 + 0.2 + 0.3, 0.0]
     assert partition.sums(np.array(values)) == partition.sums(values)
+    rows = np.random.default_rng(7).normal(size=(3, 2, len(values)))
+    assert partition.sums_of_rows(rows).tolist() == [[partition.sums(row) for row in some] for some in rows]
+    assert partition.sums_of_rows(np.zeros((0, len(values)))).shape == (0, 2)
