@@ -22,7 +22,7 @@ from experiments.results import Figure, study_result
 from experiments.table_keep import keep
 from registry.output import ProgressCallback
 from registry.settings import Settings
-from training.fit import FittedScore
+from training.fitted import FittedScore
 from training.splits import FOLD, TEST
 
 FloatArray = npt.NDArray[np.floating[Any]]

@@ -14,7 +14,8 @@ from experiments.cmapss_data import CAP, CYCLE, REMAINING, UNIT
 from experiments.cmapss_features import declared, health_axes, inputs
 from registry.bundle import Objective
 from training.calibration import calibrate
-from training.fit import FittedScore, fit_score
+from training.fit import fit_score
+from training.fitted import FittedScore
 from training.splits import FOLD, TEST, TRAIN, VALID
 from training.task import ComponentTask, TrainingTask, hazard_components, hazard_frame
 

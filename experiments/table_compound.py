@@ -15,7 +15,7 @@ import numpy as np
 
 from experiments.table_compare import DECILES, LEVEL, SIDAK
 from registry.encoding import Matrix
-from training.fit import FittedScore
+from training.fitted import FittedScore
 from training.matrix import Mask, outcome
 from training.metrics import inverse_link
 from training.splits import TRAIN, VALID

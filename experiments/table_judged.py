@@ -16,7 +16,7 @@ from experiments.table_declaration import SCORE, FigureDeclaration, ScoreDeclara
 from experiments.table_search import Tried, best_of
 from experiments.table_task import part_of
 from registry.encoding import Matrix
-from training.fit import FittedScore
+from training.fitted import FittedScore
 from training.matrix import Mask
 from training.splits import TEST, TRAIN, VALID
 

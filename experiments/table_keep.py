@@ -14,7 +14,7 @@ from registry.answers import answer_of
 from registry.encoding import as_row
 from registry.scorer import Scorer, load_scorer
 from registry.settings import Settings
-from training.fit import FittedScore
+from training.fitted import FittedScore
 from training.matrix import outcome
 from training.pipeline import TrainedScore, finish
 from training.splits import FOLD, TEST

@@ -26,7 +26,8 @@ from registry.encoding import Matrix
 from registry.output import ProgressCallback
 from registry.settings import Settings
 from training.calibration import calibrate
-from training.fit import FittedScore, fit_score
+from training.fit import fit_score
+from training.fitted import FittedScore
 from training.matrix import outcome
 from training.splits import TRAIN, VALID
 

@@ -26,7 +26,7 @@ from registry.encoding import OTHER_CODE, Matrix
 from registry.errors import TrainingError
 from registry.scale import POINTS_MAX, POINTS_MIN, ScoreScale
 from registry.treeshap.engines import engine_for
-from training.fit import FittedComponent, FittedScore
+from training.fitted import FittedComponent, FittedScore
 from training.matrix import outcome
 from training.splits import TEST, TRAIN, VALID
 from training.task import LineTask

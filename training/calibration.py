@@ -15,7 +15,7 @@ import pandas as pd
 
 from registry.bundle import Objective
 from registry.encoding import Matrix
-from training.fit import FittedComponent, FittedScore
+from training.fitted import FittedComponent, FittedScore
 from training.matrix import Mask, Outcome, outcome
 from training.metrics import inverse_link, mean_deviance
 from training.splits import TEST, VALID

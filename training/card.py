@@ -21,7 +21,7 @@ from registry.documents.tongue import LANGUAGES, Language
 from registry.reasons import dictionary_version
 from training.calibration import Affine
 from training.evaluation import Figures, headline
-from training.fit import FittedScore
+from training.fitted import FittedScore
 from training.pictures.contributions import Sample, explained, write_sample
 from training.pictures.curves import curves_of
 

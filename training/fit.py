@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import combinations
 from typing import Any, Final
 
@@ -16,8 +16,9 @@ from registry.encoding import Matrix
 from registry.errors import TrainingError
 from registry.output import ProgressCallback
 from training.binned import Binned, binned, dataset
+from training.fitted import FittedComponent, FittedScore
 from training.matrix import Mask, Outcome, TrainingData, outcome, prepare
-from training.members import mean_of_texts, member_of
+from training.members import mean_of_texts, member_of, shortened
 from training.side_by_side import side_by_side
 from training.splits import FOLD, TRAIN, VALID
 from training.streamed import predicted
@@ -50,103 +51,6 @@ BRISK: Final[dict[str, Any]] = {**CAUTIOUS, "learning_rate": 0.07, "patience": 3
 METRIC: Final = {"binary": "binary_logloss", "poisson": "poisson", "gamma": "gamma_deviance", "tweedie": "tweedie"}
 
 
-@dataclass(frozen=True)
-class FittedComponent:
-    """One trained booster, or the mean of several, and its affine calibration ``slope * raw + intercept``.
-
-    Parameters
-    ----------
-    task
-        What was trained.
-    text
-        LightGBM model text.
-    n_trees
-        Trees in it, of all members together.
-    best_score
-        Loss on the validation fold at the best iteration, mean over members.
-    parameters
-        LightGBM parameters.
-    slope, intercept
-        Calibration.
-    dispersion
-        Variance of the true rate between scored units around its prediction, as a square of the coefficient of variation;
-        None where it is not estimated.
-    """
-
-    task: ComponentTask
-    text: str
-    n_trees: int
-    best_score: float
-    parameters: Mapping[str, Any]
-    slope: float = 1.0
-    intercept: float = 0.0
-    dispersion: float | None = None
-
-
-@dataclass(frozen=True)
-class FittedScore:
-    """The boosters of a score with the data that they were trained on.
-
-    Parameters
-    ----------
-    data
-        Checked frame and matrix.
-    components
-        In the order of the task.
-    raw
-        (n, n_components) raw margins of the saved boosters on every row of the frame; of a cross-fitted task NaN where nobody
-        asks (`answerable`).
-    out_of_fold
-        (n, n_components) raw margins of a booster that has not seen the row's group, or of a mean of such boosters where the
-        task is nested. Equal to `raw` where no booster has seen it: on test, and on valid of a task with one member. Train
-        rows of such a task have no honest margin; theirs are those of `raw`.
-    seed
-        Seed of everything random.
-    """
-
-    data: TrainingData
-    components: tuple[FittedComponent, ...]
-    raw: Matrix
-    out_of_fold: Matrix
-    seed: int
-
-    @property
-    def task(self) -> TrainingTask:
-        """What was trained."""
-        return self.data.task
-
-    @property
-    def component_margins(self) -> Matrix:
-        """(n, n_components) calibrated margins of the saved boosters."""
-        return self.raw * [c.slope for c in self.components] + [c.intercept for c in self.components]
-
-    @property
-    def honest_margins(self) -> Matrix:
-        """(n, n_components) calibrated margins out of fold."""
-        return self.out_of_fold * [c.slope for c in self.components] + [c.intercept for c in self.components]
-
-    @property
-    def margin(self) -> Matrix:
-        """(n,) margins of the score, of the saved boosters."""
-        return self._of_score(self.component_margins)
-
-    @property
-    def honest_margin(self) -> Matrix:
-        """(n,) margins of the score out of fold."""
-        return self._of_score(self.honest_margins)
-
-    def _of_score(self, margins: Matrix) -> Matrix:
-        # What has no weight may not be predicted everywhere: NaN times 0 is NaN.
-        weighty = self.weights != 0
-        margin: Matrix = margins[:, weighty] @ self.weights[weighty]
-        return margin
-
-    @property
-    def weights(self) -> Matrix:
-        """(n_components,) weights of the components in the score's margin."""
-        return np.array([c.task.score_weight for c in self.components])
-
-
 def fit_score(
     task: TrainingTask, frame: pd.DataFrame, *, seed: int, threads: int, progress: ProgressCallback | None = None,
     parameters: Mapping[str, Any] | None = None,
@@ -166,7 +70,9 @@ def fit_score(
     parameters
         LightGBM parameters over the defaults and the components' own. `n_trees` bounds the boosting and `patience` is
         the number of trees without gain on valid after which it stops; 0 grows exactly `n_trees`, for an outcome so
-        noisy that the validation fold cannot tell when to stop.
+        noisy that the validation fold cannot tell when to stop. `together`: members of a cross-fitted task all grow
+        `n_trees`, and keep as many as have the least mean loss on the rows that each is blind to. One member's few events
+        stop it early by chance, and a mean of members bears more trees than one.
 
     Raises
     ------
@@ -199,12 +105,17 @@ def fit_members(
     development = data.fitted_rows
     shared = binned(data, _parameters(data, component, seed, parameters)[0], seed=seed, threads=threads)
 
+    together = bool({**component.parameters, **(parameters or {})}.get("together"))
+
     def fit(member: int, share: int, tell: ProgressCallback) -> FittedComponent:
-        return _boosted(data, component, seed, share, tell, parameters, shared, blind_to=(member,), draw=member)
+        return _boosted(data, component, seed, share, tell, parameters, shared, blind_to=(member,), draw=member, whole=together)
 
     fitted = side_by_side(fit, count, threads=threads, n_rows=len(data.matrix), progress=progress)
+    if together:
+        fitted = _as_many(fitted)
     if data.task.nested:
-        honest = _nested(data, component, seed, threads, blind, parameters, shared)
+        alike = {**(parameters or {}), **({"n_trees": len(fitted[0].losses)} if together else {})}
+        honest = _nested(data, component, seed, threads, blind, alike, shared, whole=together)
     else:
         for member, one in enumerate(fitted):
             unseen = asked & development & (blind == member)
@@ -218,6 +129,16 @@ def fit_members(
     return mean, raw, np.where(development, honest, raw)
 
 
+def _as_many(fitted: list[FittedComponent]) -> list[FittedComponent]:
+    """Return members that all have as many trees as serve their mean loss best, with the losses up to there."""
+    most = int(np.argmin(np.mean([one.losses for one in fitted], axis=0))) + 1
+    texts = [shortened(one.text, most) for one in fitted]
+    return [
+        replace(one, text=text, n_trees=text.count("\nTree="), losses=one.losses[:most], best_score=one.losses[most - 1])
+        for one, text in zip(fitted, texts, strict=True)
+    ]
+
+
 def answerable(data: TrainingData, component: ComponentTask) -> Mask:
     """Return (n,) rows that a component of a cross-fitted task answers for: those in a fold; for a cause, those that failed.
 
@@ -229,7 +150,7 @@ def answerable(data: TrainingData, component: ComponentTask) -> Mask:
 
 def _nested(
     data: TrainingData, component: ComponentTask, seed: int, threads: int, blind: npt.NDArray[np.int64],
-    parameters: Mapping[str, Any] | None, shared: Binned | None,
+    parameters: Mapping[str, Any] | None, shared: Binned | None, *, whole: bool,
 ) -> Matrix:
     """Return (n,) margins of development rows: the mean of the boosters that are blind to the row's part and to one more."""
     count = data.task.members
@@ -238,7 +159,7 @@ def _nested(
 
     def fit(position: int, share: int, tell: ProgressCallback) -> FittedComponent:
         draw = count + position
-        return _boosted(data, component, seed, share, tell, parameters, shared, blind_to=pairs[position], draw=draw)
+        return _boosted(data, component, seed, share, tell, parameters, shared, blind_to=pairs[position], draw=draw, whole=whole)
 
     for pair, one in zip(pairs, side_by_side(fit, len(pairs), threads=threads, n_rows=len(data.matrix)), strict=True):
         held = data.fitted_rows & np.isin(blind, pair)
@@ -264,9 +185,9 @@ def fit_component(
 def _boosted(
     data: TrainingData, component: ComponentTask, seed: int, threads: int, progress: ProgressCallback | None,
     parameters: Mapping[str, Any] | None, shared: Binned | None, callbacks: tuple[Callable[..., None], ...] = (),
-    blind_to: tuple[int, ...] = (0,), draw: int = 0,
+    blind_to: tuple[int, ...] = (0,), draw: int = 0, whole: bool = False,
 ) -> FittedComponent:
-    """Return the booster that is blind to some parts of the groups; `draw` tells apart what is random."""
+    """Return the booster that is blind to some parts of the groups; `draw` tells apart what is random, `whole` never stops."""
     import lightgbm
 
     target = outcome(component, data.frame)
@@ -275,6 +196,7 @@ def _boosted(
     _check_fold(component, target, valid, VALID)
     settings, n_trees, patience = _parameters(data, component, seed + draw, parameters)
     tell = progress or _silent
+    course: dict[str, dict[str, list[float]]] = {}
     try:
         if shared is not None:
             train_set, valid_set = shared.rows(target, train), shared.rows(target, valid)
@@ -287,13 +209,17 @@ def _boosted(
             num_boost_round=n_trees,
             valid_sets=[valid_set],
             valid_names=[VALID],
-            callbacks=[*_stopping(patience), _teller(component.name, n_trees, tell), *callbacks],
+            callbacks=[
+                *_stopping(0 if whole else patience), lightgbm.record_evaluation(course),
+                _teller(component.name, n_trees, tell), *callbacks,
+            ],
         )
     except lightgbm.basic.LightGBMError as error:
         raise TrainingError(f"LightGBM refused the data: {error}", where=f"{data.task.id}.{component.name}") from error
     text = booster.model_to_string(num_iteration=booster.best_iteration)
     (score,) = booster.best_score[VALID].values()
-    return FittedComponent(component, text, text.count("\nTree="), float(score), settings)
+    (losses,) = course[VALID].values()
+    return FittedComponent(component, text, text.count("\nTree="), float(score), settings, losses=tuple(losses))
 
 
 def blind_member(data: TrainingData, seed: int) -> npt.NDArray[np.int64]:
@@ -333,6 +259,7 @@ def _parameters(
 ) -> tuple[dict[str, Any], int, int]:
     chosen = {**DEFAULTS, **component.parameters, **(parameters or {})}
     n_trees, patience = int(chosen.pop("n_trees", MAX_TREES)), int(chosen.pop("patience", PATIENCE))
+    chosen.pop("together", None)
     settings = {
         **chosen,
         "objective": component.objective,

@@ -64,6 +64,16 @@ def mean_of_texts(texts: Sequence[str]) -> str:
     return merged
 
 
+def shortened(text: str, trees: int) -> str:
+    """Return a booster's text with its first trees alone; all of it where it has no more."""
+    import lightgbm
+
+    booster = lightgbm.Booster(model_str=text)
+    # A booster that finds no cut any more grows no trees, and LightGBM goes on judging it.
+    short: str = booster.model_to_string(num_iteration=trees) if trees < booster.num_trees() else text
+    return short
+
+
 def _parts(text: str) -> tuple[str, list[str], str]:
     """Return head, trees and tail; their concatenation is the text."""
     starts = [found.start() for found in _TREE.finditer(text)]

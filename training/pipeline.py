@@ -24,7 +24,8 @@ from training.card import SAMPLE, Card, make_card, save_card
 from training.cards.aside import Aside, Writing
 from training.cards.whole import snapshot_record
 from training.evaluation import REPLICATES, evaluate
-from training.fit import FittedScore, fit_score
+from training.fit import fit_score
+from training.fitted import FittedScore
 from training.search import Tuned, tune
 from training.splits import VALID
 from training.task import TrainingTask

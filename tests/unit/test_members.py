@@ -14,8 +14,8 @@ from registry.scorer import Scorer
 from tests.lib.frames import COMPONENTS, FAST, made_up, task
 from training.assemble import assemble
 from training.calibration import calibrate
-from training.fit import blind_member, fit_score
-from training.members import mean_of_texts
+from training.fit import blind_member, fit_component, fit_score
+from training.members import mean_of_texts, shortened
 from training.splits import TEST
 
 EXACT: dict[str, Any] = {**FAST, "patience": 0, "n_trees": 15}
@@ -107,6 +107,29 @@ def test_a_cross_fitted_bundle_scores_as_it_was_trained_whatever_the_threads(ans
     scorer = Scorer(first)
     matrix = scorer.encode_frame(fitted[0].data.frame[:200])
     np.testing.assert_array_equal(scorer.component_margins(matrix), fitted[0].component_margins[:200])
+
+
+def test_members_that_stop_together_have_as_many_trees_as_serve_their_mean_loss() -> None:
+    loose = {**FAST, "n_trees": 120, "learning_rate": 0.2, "min_data_in_leaf": 5, "lambda_l2": 0.0}
+    fitted = fit_score(task("rate", members=3), made_up(), seed=7, threads=1, parameters={**loose, "together": True})
+    data = fitted.data
+    alone = [
+        fit_component(data, data.task.components[0], 7, 1, None, {**loose, "patience": 0}, member=member)[0].losses
+        for member in range(3)
+    ]
+    least = int(np.argmin(np.mean(alone, axis=0))) + 1
+    assert 1 < least < 120
+    assert [len(losses) for losses in alone] == [120] * 3
+    assert fitted.components[0].n_trees == 3 * least
+    assert fitted.components[0].best_score == pytest.approx(np.mean([losses[least - 1] for losses in alone]))
+
+
+def test_a_booster_keeps_its_first_trees() -> None:
+    text, matrix = booster(1, 7)
+    short = lightgbm.Booster(model_str=shortened(text, 4))
+    whole = lightgbm.Booster(model_str=text).predict(matrix, raw_score=True, num_iteration=4)
+    np.testing.assert_array_equal(short.predict(matrix, raw_score=True), whole)
+    assert shortened(text, 12) == shortened(text, 99) == text
 
 
 def test_averaging_and_honest_margins_pay_out_of_sample() -> None:

@@ -15,7 +15,8 @@ from tests.lib.frames import COMPONENTS, FAST, made_up, task
 from training.assemble import assemble, cut_points
 from training.calibration import calibrate
 from training.evaluation import binned_mean, evaluate, headline
-from training.fit import FittedScore, fit_score
+from training.fit import fit_score
+from training.fitted import FittedScore
 from training.matrix import outcome
 
 

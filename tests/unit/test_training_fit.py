@@ -13,7 +13,8 @@ from registry.errors import TrainingError
 from registry.scorer import Scorer
 from tests.lib.frames import COMPONENTS, FAST, FEATURES, NUMBERS, made_up, task
 from training.assemble import assemble
-from training.fit import FittedScore, fit_score
+from training.fit import fit_score
+from training.fitted import FittedScore
 from training.matrix import encode, prepare
 from training.task import ComponentTask, TrainingTask
 

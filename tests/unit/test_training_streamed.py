@@ -8,7 +8,8 @@ import pytest
 
 from tests.lib.frames import FAST, FEATURES, NUMBERS, made_up, task
 from training import streamed
-from training.fit import FittedScore, fit_score
+from training.fit import fit_score
+from training.fitted import FittedScore
 from training.matrix import encode
 from training.streamed import MatrixRows, predicted, readable
 

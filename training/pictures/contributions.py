@@ -13,7 +13,7 @@ from registry.bundle import ScoreBundle
 from registry.encoding import Matrix
 from registry.errors import IntegrityError
 from registry.scorer import Explanation, Scorer
-from training.fit import FittedScore
+from training.fitted import FittedScore
 from training.matrix import evenly_spaced
 
 EXPLAINED_ROWS: Final = 400

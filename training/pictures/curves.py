@@ -19,7 +19,7 @@ from registry.local_time import months_of
 from registry.scale import POINTS_MAX, POINTS_MIN
 from training import metrics
 from training.evaluation import binned_mean
-from training.fit import FittedScore
+from training.fitted import FittedScore
 from training.matrix import Mask, Outcome, TrainingData, outcome
 from training.splits import TEST, VALID
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from registry.encoding import Matrix
 from registry.errors import TrainingError
-from training.fit import FittedComponent
+from training.fitted import FittedComponent
 from training.matrix import Mask, TrainingData, evenly_spaced, outcome
 from training.metrics import inverse_link, mean_deviance
 
