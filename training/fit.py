@@ -276,6 +276,8 @@ def _parameters(
     monotone = _monotone(data.task)
     if any(monotone):
         settings["monotone_constraints"] = monotone
+    if data.task.group_weights:
+        settings["feature_contri"] = [data.task.group_weights.get(feature.group, 1.0) for feature in data.task.features]
     return settings, n_trees, patience
 
 

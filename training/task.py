@@ -125,6 +125,9 @@ class TrainingTask:
     nested
         Whether margins out of fold are means of boosters, as served ones are: of those blind to the row's part and to one
         more. Their slope is then that of a mean and not of a single booster; it takes K (K - 1) / 2 further fits, K >= 3.
+    group_weights
+        Group of inputs -> factor on the gain of a cut by one of them, 1 where none is named: a prior against inputs that can
+        hardly tell one unit from another.
     unit
         Column of the scored unit, whose dispersion around the prediction is estimated; None for none.
     lines
@@ -162,6 +165,7 @@ class TrainingTask:
     group: str
     members: int = 1
     nested: bool = False
+    group_weights: Mapping[str, float] = field(default_factory=dict)
     unit: str | None = None
     lines: tuple[LineTask, ...] = ()
     time: str | None = None

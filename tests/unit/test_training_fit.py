@@ -62,6 +62,16 @@ def test_no_patience_grows_exactly_the_trees_asked_for() -> None:
     assert fitted.components[0].n_trees == 25
 
 
+@pytest.mark.parametrize(("weight", "cuts"), [(0.0, False), (1.0, True)])
+def test_inputs_of_a_group_without_weight_have_no_cuts(weight: float, cuts: bool) -> None:
+    import lightgbm
+
+    fitted = fit(replace(task("rate"), group_weights={"enforcement": weight}))
+    used = lightgbm.Booster(model_str=fitted.components[0].text).feature_importance()
+    groups = {feature.group: bool(n) for feature, n in zip(fitted.data.task.features, used, strict=True)}
+    assert groups == {"condition": True, "enforcement": cuts, "exposure": True}
+
+
 def test_exposure_as_weight_has_the_gradient_of_a_log_exposure_offset() -> None:
     claims, exposure, log_rate = np.array([0.0, 2.0]), np.array([0.5, 0.25]), np.array([-1.0, 0.3])
     weighted = exposure * (np.exp(log_rate) - claims / exposure)

@@ -69,6 +69,8 @@ def study_name(data: TrainingData, component: ComponentTask, plan: Plan) -> str:
     task = data.task
     declared = (PROTOCOL, plan.objectives, component, task.members, task.features, space, sorted(DEFAULTS.items()))
     digest.update(repr(declared).encode())
+    if task.group_weights:
+        digest.update(repr(sorted(task.group_weights.items())).encode())
     digest.update("".join(fold[0] for fold in data.frame[FOLD]).encode())
     for column in (target.label, target.weight):
         digest.update(np.nan_to_num(column, nan=-1.0).tobytes())
