@@ -36,9 +36,13 @@ class Binned:
     table: Any
     position: Any
 
-    def rows(self, target: Outcome, rows: Mask) -> Any:
-        """Return a dataset of some development rows with an outcome; all of them have the same bins."""
-        chosen = self.table.subset(self.position[rows]).construct()
+    def rows(self, target: Outcome, rows: Mask, *, threads: int) -> Any:
+        """Return a dataset of some development rows with an outcome; all of them have the same bins.
+
+        `threads` is what the fit has. LightGBM keeps the number in one place for the whole process, and a call that meets two
+        numbers of calls beside it writes behind the end of its buffers: what runs at the same time must name the same.
+        """
+        chosen = self.table.subset(self.position[rows], params={**self.table.params, "num_threads": threads}).construct()
         chosen.set_label(target.label[rows])
         chosen.set_weight(target.weight[rows])
         return chosen

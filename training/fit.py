@@ -199,7 +199,7 @@ def _boosted(
     course: dict[str, dict[str, list[float]]] = {}
     try:
         if shared is not None:
-            train_set, valid_set = shared.rows(target, train), shared.rows(target, valid)
+            train_set, valid_set = (shared.rows(target, some, threads=threads) for some in (train, valid))
         else:
             train_set = dataset(data, target, train)
             valid_set = dataset(data, target, valid, reference=train_set)

@@ -51,7 +51,7 @@ def test_labels_and_weights_are_those_of_the_chosen_rows() -> None:
     chosen = rows.fitted_rows & target.used & (np.arange(len(rows.frame)) % 3 == 0)
     found = binned(rows, {}, seed=SEED, threads=1)
     assert found is not None
-    made = found.rows(target, chosen)
+    made = found.rows(target, chosen, threads=1)
     np.testing.assert_array_equal(made.get_label(), target.label[chosen].astype(np.float32))
     np.testing.assert_array_equal(made.get_weight(), target.weight[chosen].astype(np.float32))
 
