@@ -169,9 +169,15 @@ class ChainLedger:
 
     def append_each_soon(self, each: Sequence[Soon]) -> None:
         """Add rows without waiting, in one transaction where they can be; each is taken or refused by itself."""
-        additions = [self._addition(soon.rows, soon.beside) for soon in each]
-        for soon, addition in zip(each, additions, strict=True):
+        additions: list[Addition] = []
+        for soon in each:
+            try:
+                addition = self._addition(soon.rows, soon.beside)
+            except Exception as error:  # noqa: BLE001 - what cannot be written is no reason not to keep the others
+                soon.then(error)
+                continue
             addition.done = partial(self._tell, addition, soon)
+            additions.append(addition)
         self._queue.submit_soon(additions)
 
     def _tell(self, addition: Addition, soon: Soon) -> None:

@@ -10,6 +10,8 @@ from contextlib import closing
 import httpx
 import pytest
 
+from registry.chain import ChainLedger
+from registry.decisions import DecisionLedger
 from registry.errors import ServiceUnavailable, UnknownEntity
 from serving import together
 from serving.app import create_app
@@ -144,19 +146,21 @@ def test_a_ledger_that_refuses_leaves_nobody_waiting(app, desk, monkeypatch, nam
     assert asked_together(app, [ASKED[0]])[0].status_code == 200
 
 
-def test_what_cannot_be_written_is_no_trouble_of_the_others(app, desk, monkeypatch):
-    rows, met = type(desk.decisions)._rows, []
+@pytest.mark.parametrize(("owner", "name"), [(DecisionLedger, "_rows"), (ChainLedger, "_addition")])
+def test_what_cannot_be_written_is_no_trouble_of_the_others(app, desk, monkeypatch, owner, name):
+    write, met = getattr(owner, name), []
 
-    def third(self, decisions, beside):
-        met.append(decisions)
+    def third(*args):
+        met.append(args)
         if len(met) == 3:
             raise ValueError("a number that is none")
-        return rows(self, decisions, beside)
+        return write(*args)
 
-    monkeypatch.setattr(type(desk.decisions), "_rows", third)
+    monkeypatch.setattr(owner, name, third)
     answers = asked_together(app, [ASKED[0]] * 12)
     assert sorted(answer.status_code for answer in answers) == [200] * 11 + [500]
-    assert desk.decisions.verify().rows == 11
+    assert asked_together(app, [ASKED[0]])[0].status_code == 200
+    assert desk.decisions.verify().rows == 12
 
 
 def test_one_that_comes_alone_is_not_kept_waiting(app, monkeypatch):
