@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import orjson
 
+from registry.bundle import Manifest
 from registry.decisions import DecisionLedger
 from registry.settings import Settings
 from serving.batches.work import whole_answer
@@ -48,16 +49,18 @@ def refused_by_the_ledger(told: list[Told]) -> None:
         assert int(one.headers["retry-after"]) >= 1
 
 
-def asked_again(address: str, home: Settings, answered: dict[str, Told], broken: list[Told], rng: random.Random) -> None:
+def asked_again(
+    address: str, home: Settings, answered: dict[str, Told], broken: list[Told], rng: random.Random, *, path: str = SCORES
+) -> None:
     """Ask again what was answered, which gets the same bytes, and what broke off, which gets its one answer now."""
     last = list(answered.values())[-1000:]
     with httpx.Client(base_url=address, trust_env=False, headers=key_header(home), timeout=60) as client:
         for one in rng.sample(last, min(ASKED_AGAIN, len(last))):
-            again = ask(client, SCORES, one.key, one.body)
+            again = ask(client, path, one.key, one.body)
             assert (again.status, again.content) == (200, one.content)
             assert again.headers["idempotent-replayed"] == "true"
         for one in broken:
-            first, second = (ask(client, SCORES, one.key, one.body) for _ in range(2))
+            first, second = (ask(client, path, one.key, one.body) for _ in range(2))
             assert (first.status, second.status, second.content) == (200, 200, first.content)
             answered[one.key] = first
 
@@ -86,20 +89,19 @@ def verified(home: Settings) -> bool:
     return True
 
 
-def recorded(home: Settings, answered: Mapping[str, Told]) -> None:
+def recorded(home: Settings, answered: Mapping[str, Told], manifest: Manifest | None = None) -> None:
     """Every answer is recorded once with its bytes, every record belongs to one answer, and all that was counted is there."""
     with closing(DecisionLedger.open(home)) as ledger:
-        held_against(ledger, answered)
+        held_against(ledger, answered, manifest or tiny_bundle(PORTFOLIO).manifest)
 
 
-def held_against(ledger: DecisionLedger, answered: Mapping[str, Told]) -> None:
-    """Hold answers against an open ledger that has no other decisions."""
+def held_against(ledger: DecisionLedger, answered: Mapping[str, Told], manifest: Manifest) -> None:
+    """Hold answers of a bundle against an open ledger that has no other decisions."""
     assert ledger.verify().ok
     kept = {one.score_id: one for one in ledger.decisions()}
     told = {json.loads(one.content)["score_id"]: one.content for one in answered.values()}
     assert len(told) == len(answered), "two keys were given the same decision"
     assert set(told) == set(kept)
-    manifest = tiny_bundle(PORTFOLIO).manifest
     for score_id, content in told.items():
         assert canonical(whole_answer(kept[score_id], manifest)) == canonical(orjson.loads(content))
     assert sum(one.n for one in ledger.usage() if one.kind == "score") == len(kept)
