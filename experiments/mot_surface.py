@@ -27,6 +27,7 @@ from experiments.mot_surface_data import (
     simulated_inspections,
 )
 from experiments.results import Figure, study_result
+from features.simulation.assumptions import ConditionAssumptions
 from registry.errors import DataError
 from registry.output import ProgressCallback
 from registry.settings import Settings
@@ -249,7 +250,23 @@ def _proposal(real: Inspected, by_fifth: Mapping[str, Any]) -> dict[str, Any]:
         ),
         "about": "features.simulation.assumptions.ConditionAssumptions: fail_per_year_after_6 starts after year 6 and nothing "
         "depends on mileage but overdue maintenance. British cars, so a direction for an assumption [A] and not its value",
+        "why": _why(ConditionAssumptions()),
     }
+
+
+def _why(assumed: ConditionAssumptions) -> str:
+    """Return in words where the simulated gradients come from."""
+    def log_odds(age: float) -> float:
+        share = assumed.fail_base + assumed.fail_per_year_after_6 * max(age - 6.0, 0.0)
+        return float(np.log(share / (1.0 - share)))
+
+    late = (log_odds(AGES[-1]) - log_odds(6.0)) / (AGES[-1] - 6.0)
+    return (
+        "Not survivorship: vehicles leave the province at random, whatever their wear, so the worst are not missing among the old. "
+        "By the assumption alone the log odds of failing are level up to year 6 and rise by "
+        f"{late:+.3f} a year from then to {AGES[-1]}; wear is drawn without regard to kilometres, so mileage shows in overdue "
+        "maintenance alone"
+    )
 
 
 def _silent(_label: str, _share: float) -> None:

@@ -77,7 +77,8 @@ def to_markdown(result: Mapping[str, Any]) -> str:
         "", "## What would bring the simulation nearer", "",
         f"- {proposal['log_odds_per_year_to_add']:+.3f} on the log odds of failing per year of age, from the third year on.",
         f"- {proposal['log_odds_per_fifth_of_mileage_to_add']:+.3f} per fifth of mileage among vehicles of the same age.",
-        f"- {proposal['about']}.", "",
+        f"- {proposal['about']}.",
+        f"- {proposal['why']}.", "",
     ]
     lines += figures_section(result, "Real corners")
     return "\n".join(lines) + "\n\nWritten by `roadrisk experiment mot-surface --write docs/studies`.\n"
