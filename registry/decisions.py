@@ -258,10 +258,9 @@ class DecisionLedger:
         """Forget the answers whose time is over; return how many."""
         gone: list[int] = []
 
-        def write(tx: Transaction, _: int) -> None:
-            gone.append(purge_answers(tx, self._table, now - self._answers_kept))
-
-        self._chain.append_many([], beside=write)
+        self._chain.append_many(
+            [], beside=lambda tx, _: gone.append(purge_answers(tx, self._table, now - self._answers_kept))
+        )
         return gone[0]
 
     def usage(self, *, consumer: str | None = None, period: str | None = None) -> list[Count]:
