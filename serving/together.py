@@ -92,8 +92,11 @@ class Together:
             earlier = self._desk.earlier(asked)
             if earlier is not None:
                 return earlier
+            product = product_named(product_id)
+            # Said before anybody is looked for; who waits is scored by whatever is live then.
+            self._desk.live.current.product(product_id)
             with stage("resolve"):
-                entity_id = self._desk.source.resolve(ENTITIES[product_named(product_id).entity], key)
+                entity_id = self._desk.source.resolve(ENTITIES[product.entity], key)
         loop = asyncio.get_running_loop()
         one = _One(product_id, entity_id, asked, time.perf_counter(), loop.create_future(), marks_of_request())
         self._in_hand += 1

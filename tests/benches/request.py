@@ -5,8 +5,8 @@ with two workers, over HTTP on the loopback: key and scenario, pseudonym, packed
 reasons, durable record, answer. The stock assembly does less and pays for no HTTP: Feast's `get_online_features` on its own
 SQLite store with the same rows, `mlflow.pyfunc` with its signature enforced, and `shap.TreeExplainer`, in the process of
 the bench. Medians are of single requests one after the other; the times of stages are means over the same requests, after a
-warm-up: `gather` is what a request waits for others that it is scored with, next to nothing where they come one by one. `outside`
-is what is left of the mean of a request: BentoML's layers, routing, reading and checking the body, metrics and the log line.
+warm-up, and `outside` is what is left of the mean of a request: BentoML's layers, routing, reading and checking the body, the
+wait for others that it is scored with (next to nothing where they come one by one), metrics and the log line.
 
 Who asks is an insurer, under a scenario at the detail `groups`: the answer has score, interval, reasons, groups, factors by line
 and sources, and the record has all contributions. The detail `exact`, which no insurer may have, makes an answer four times as
@@ -39,7 +39,7 @@ from tests.lib.scoring_load import Served, scoring_service
 from tests.lib.stock_assembly import StockAssembly
 
 TITLE: Final = "A scored request"
-STAGES: Final = ("key", "auth", "resolve", "gather", "read", "score", "encode", "record")
+STAGES: Final = ("key", "auth", "resolve", "read", "score", "encode", "record")
 RATE: Final = 300
 STEPS: Final = (100, 150, 200, 250, 300, 350, 400, 450, 500)
 FIGURES: Final = {
