@@ -19,20 +19,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from registry.chain_format import GENESIS, Head, canonical, instant_text, row_digest, row_hash
 from registry.chain_queue import Addition, Beside, CommitQueue
 from registry.chain_tail import Tail
-from registry.chain_writer import COLUMNS, ChainWriter
+from registry.chain_writer import ChainWriter, columns_of
 from registry.errors import ConfigurationError, IntegrityError
 from registry.ledger_sqlite import SqliteStore
-from registry.ledger_store import LedgerStore, Row, Transaction, check_names
+from registry.ledger_store import PAGE_ROWS, LedgerStore, Row, Transaction, check_names
 
 if TYPE_CHECKING:
     from registry.ledger_anchors import Anchor, Anchors
 
-PAGE_ROWS: Final = 500
 SEQ, AT, PREV, PAYLOAD, DIGEST, HASH, BASE = range(7)
 
 
@@ -61,6 +60,10 @@ class VerifyReport:
         return not self.problems
 
 
+Then = Callable[[BaseException | None], None]
+"""Is told None, or why something failed."""
+
+
 @dataclass(frozen=True)
 class Soon:
     """Rows (payload, instant) that enter together or not at all, with what is written beside them.
@@ -70,7 +73,7 @@ class Soon:
 
     rows: Sequence[tuple[Mapping[str, Any], datetime]]
     beside: Beside | None
-    then: Callable[[BaseException | None], None]
+    then: Then
 
 
 class ChainLedger:
@@ -316,7 +319,7 @@ class ChainLedger:
 
     @property
     def _all(self) -> str:
-        return COLUMNS + "".join(f", k_{name}" for name in self._indexed)
+        return columns_of(self._indexed)
 
     def _walk(self, end: int) -> Iterator[Row]:
         after = 0

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
 
 from registry.chain_format import Head, row_digest, row_hash
 from registry.chain_queue import Addition
 from registry.chain_tail import Tail
 from registry.errors import Conflict, RoadRiskError
 from registry.ledger_gathered import Gathered
-from registry.ledger_store import LedgerStore, Row, Transaction
+from registry.ledger_store import PAGE_ROWS, LedgerStore, Row, Transaction
 
-COLUMNS: Final = "seq, at, prev, payload, digest, hash, base"
-_AT_ONCE: Final = 500
+
+def columns_of(indexed: Sequence[str]) -> str:
+    """Return the columns of a ledger's table as a statement names them: those of every row, then one per indexed field."""
+    return "seq, at, prev, payload, digest, hash, base" + "".join(f", k_{name}" for name in indexed)
 
 
 class ChainWriter:
@@ -35,8 +36,7 @@ class ChainWriter:
         self._store, self._tail, self._key, self._table, self.once = store, tail, key, table, once
         self._place = None if once is None else indexed.index(once)
         marks = ", ".join("?" * (7 + len(indexed)))
-        names = "".join(f", k_{name}" for name in indexed)
-        self._insert = f"INSERT INTO {table} ({COLUMNS}{names}) VALUES ({marks})"  # noqa: S608 - checked names
+        self._insert = f"INSERT INTO {table} ({columns_of(indexed)}) VALUES ({marks})"  # noqa: S608 - checked names
 
     def commit(self, take: Callable[[], list[Addition]]) -> None:
         """Write those additions that nothing speaks against; the others are told what does.
@@ -62,8 +62,8 @@ class ChainWriter:
         """Return the values of `once` in some additions that rows have already."""
         wanted = list(dict.fromkeys(value for one in additions for value in self._names(one)))
         found: set[str] = set()
-        for start in range(0, len(wanted), _AT_ONCE):
-            some = wanted[start : start + _AT_ONCE]
+        for start in range(0, len(wanted), PAGE_ROWS):
+            some = wanted[start : start + PAGE_ROWS]
             field, marks = f"k_{self.once}", ", ".join("?" * len(some))
             query = f"SELECT {field} FROM {self._table} WHERE {field} IN ({marks})"  # noqa: S608 - checked names
             found |= {str(row[0]) for row in tx.execute(query, some)}
@@ -78,7 +78,8 @@ class ChainWriter:
         names = self._names(addition)
         try:
             if len(set(names)) < len(names) or not used.isdisjoint(names):
-                raise Conflict(f"a {self.once} has been used before", where=f"ledger {self._table}", remedy="Make a new one.")
+                name = str(self.once).replace("_", " ")
+                raise Conflict(f"a {name} has been used before", where=f"ledger {self._table}", remedy="Make a new one.")
             if addition.beside is not None:
                 addition.beside(tx, end.seq + 1)
         except RoadRiskError as error:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Final
 
-from registry.chain import PAGE_ROWS, ChainLedger, Entry, Soon, VerifyReport
+from registry.chain import ChainLedger, Entry, Soon, Then, VerifyReport
 from registry.decision import (
     EXPLANATION_TOLERANCE,
     Decision,
@@ -52,7 +52,7 @@ from registry.ledger_records import (
     look_payload,
 )
 from registry.ledger_sealing import Sealing
-from registry.ledger_store import Transaction
+from registry.ledger_store import PAGE_ROWS, Transaction
 from registry.settings import Settings
 from registry.signing import LEDGER_KEY, WRAP_KEY, read_secret
 
@@ -143,9 +143,7 @@ class DecisionLedger:
         rows, write = self._rows(decisions, beside or Beside())
         return self._chain.append_many(rows, beside=write)
 
-    def record_each_soon(
-        self, each: Sequence[tuple[Decision, Beside | None, Callable[[BaseException | None], None]]]
-    ) -> None:
+    def record_each_soon(self, each: Sequence[tuple[Decision, Beside | None, Then]]) -> None:
         """Keep decisions without waiting, each with what stands beside it or not at all, in one transaction where they can be.
 
         The last of each is told None once it is durable, or what `record` raises, by another thread.
@@ -258,9 +256,10 @@ class DecisionLedger:
         """Forget the answers whose time is over; return how many."""
         gone: list[int] = []
 
-        self._chain.append_many(
-            [], beside=lambda tx, _: gone.append(purge_answers(tx, self._table, now - self._answers_kept))
-        )
+        def write(tx: Transaction, _: int) -> None:
+            gone.append(purge_answers(tx, self._table, now - self._answers_kept))
+
+        self._chain.append_many([], beside=write)
         return gone[0]
 
     def usage(self, *, consumer: str | None = None, period: str | None = None) -> list[Count]:

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from registry.chain import PAGE_ROWS, ChainLedger, Entry
+from registry.chain import ChainLedger, Entry
 from registry.ledger_erasure import Eraser
 from registry.ledger_records import COUNT
-from registry.ledger_store import Transaction
+from registry.ledger_store import PAGE_ROWS, Transaction
 
 SHOWN: Final = 5
 _Use = tuple[str, str, str, str, str]

@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Final
 
@@ -35,6 +36,7 @@ POLL_S: Final = 0.0005
 TRUNCATE_TRIES: Final = 20
 _VALUES: Final = re.compile(r"VALUES (\(\?(?:, \?)*\))")
 _SIZES: Final = (64, 16, 4, 1)
+"""Rows of one statement; few sizes, so that each statement is prepared once."""
 
 
 class _Connection:
@@ -47,16 +49,15 @@ class _Connection:
         return self._db.execute(sql, values).fetchall()
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
-        found = _VALUES.search(sql)
-        if found is None:
+        # A statement of many rows is one call, where `executemany` makes one for each.
+        several = _of_many_rows(sql)
+        if several is None:
             self._db.executemany(sql, rows)
             return
-        # A statement of many rows is one call, where `executemany` makes one for each; a few sizes, so that each is prepared once.
         left = list(rows)
-        for size in _SIZES:
-            several = sql[:found.end()] + f", {found[1]}" * (size - 1) + sql[found.end():]
+        for size, statement in several.items():
             while len(left) >= size:
-                self._db.execute(several, [value for row in left[:size] for value in row])
+                self._db.execute(statement, [value for row in left[:size] for value in row])
                 del left[:size]
 
     def head(self) -> bytes | None:
@@ -64,6 +65,15 @@ class _Connection:
 
     def put_head(self, head: bytes) -> None:
         self._head.write(head, sync=True)
+
+
+@lru_cache
+def _of_many_rows(sql: str) -> dict[int, str] | None:
+    """Return a statement for each of `_SIZES` rows, from one for a row; None where it takes no row of values."""
+    found = _VALUES.search(sql)
+    if found is None:
+        return None
+    return {size: sql[:found.end()] + f", {found[1]}" * (size - 1) + sql[found.end():] for size in _SIZES}
 
 
 class SqliteStore:

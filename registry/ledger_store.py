@@ -15,6 +15,8 @@ from registry.errors import ConfigurationError
 
 WAIT_S: Final = 10.0
 """How long a writer waits for another one before it gives up."""
+PAGE_ROWS: Final = 500
+"""Rows that are read, or asked for by name, in one look."""
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 Row = tuple[Any, ...]

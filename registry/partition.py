@@ -42,7 +42,7 @@ class Partition:
 
     def sums(self, values: npt.NDArray[np.float64] | Sequence[float]) -> list[float]:
         """Return the sum of (n_inputs,) values over each class, added from the left: the same bits whatever computes them."""
-        sums: list[float] = np.bincount(self.places, weights=values, minlength=len(self.names)).tolist()
+        sums: list[float] = self.sums_of_rows(np.asarray(values, dtype=np.float64)).tolist()
         return sums
 
     def sums_of_rows(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -62,7 +62,7 @@ class Explanation:
     margin: Matrix
     component_base: Matrix
     component_contributions: Matrix
-    _sums: dict[int, list[Any]] = field(default_factory=dict, compare=False, repr=False)
+    _sums: dict[tuple[int, int], list[Any]] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def component_margins(self) -> list[list[float]]:
@@ -72,15 +72,15 @@ class Explanation:
 
     def sums(self, partition: Partition) -> list[list[float]]:
         """Return (n, n_classes) points: the contributions of each class, of all rows at once."""
-        return self._kept(partition, self.contributions, 0)
+        return self._kept(partition, self.contributions)
 
     def component_sums(self, partition: Partition) -> list[list[list[float]]]:
         """Return (n, n_components, n_classes): the same of each component, on its calibrated margin."""
-        return self._kept(partition, self.component_contributions, 1)
+        return self._kept(partition, self.component_contributions)
 
-    def _kept(self, partition: Partition, values: Matrix, kind: int) -> list[Any]:
+    def _kept(self, partition: Partition, values: Matrix) -> list[Any]:
         # A partition is of a bundle and outlives its explanations.
-        key = 2 * id(partition) + kind
+        key = id(partition), values.ndim
         if key not in self._sums:
             self._sums[key] = partition.sums_of_rows(values).tolist()
         return self._sums[key]

@@ -47,8 +47,6 @@ class Scored:
         Fields of the answer as text already, as they leave and as a record has them.
     written
         Fields of the record as text already.
-    values
-        What was scored, by name; None where there is no score.
     """
 
     answer: dict[str, Any]
@@ -59,7 +57,6 @@ class Scored:
     sent: dict[str, Any] = field(default_factory=dict, compare=False)
     kept: dict[str, Any] = field(default_factory=dict, compare=False)
     written: Mapping[str, Any] = field(default_factory=dict, compare=False)
-    values: Mapping[str, Value] | None = field(default=None, compare=False)
 
     @property
     def recorded_answer(self) -> dict[str, Any]:
@@ -204,7 +201,7 @@ def fill(
     encoded = as_encoded(matrix[row : row + 1])
     if written:
         texts["encoded"] = listed(encoded)
-    return Scored(answer, encoded, explanation.base, clamp, points, blank.sent, blank.kept, texts, values)
+    return Scored(answer, encoded, explanation.base, clamp, points, blank.sent, blank.kept, texts)
 
 
 def explain_row(

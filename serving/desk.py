@@ -125,14 +125,23 @@ class ScoringDesk:
         ServiceUnavailable
             If the store does not answer, or does not hold an input of the model.
         """
-        return self.known(model, self.source.read(product_id, entity_id, resources=asked.resources), asked)
+        known = self.known(model, self.source.read(product_id, entity_id, resources=asked.resources), asked)
+        if isinstance(known, RoadRiskError):
+            raise known
+        return known
 
-    def known(self, model: LiveScorer, inputs: OnlineInputs | RoadRiskError, asked: Asked) -> OnlineInputs:
-        """Return what was read of an entity, complete for a model; it raises what `read` raises, and what stands in its place."""
+    def known(self, model: LiveScorer, inputs: OnlineInputs | RoadRiskError, asked: Asked) -> OnlineInputs | RoadRiskError:
+        """Return what was read of one of several entities, complete for a model, or what stands against this entity alone.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If the store does not hold an input of the model, which is no matter of one entity.
+        """
         if isinstance(inputs, RoadRiskError):
-            raise inputs
+            return inputs
         if not asked.may_ask_about((inputs.entity_id, *inputs.related.values())):
-            raise UnknownEntity("no entity with this key", remedy="Check the number; an operator asks about itself alone.")
+            return UnknownEntity("no entity with this key", remedy="Check the number; an operator asks about itself alone.")
         return complete(model, inputs)
 
     def read_or_recall(
@@ -284,7 +293,7 @@ class ScoringDesk:
         return Decision(
             score_id=scored.answer["score_id"], request_id=asked.request_id, at=self.clock(), product=manifest.product,
             entity_id=inputs.entity_id, as_of=inputs.as_of, model_version=model.version, digest=model.scorer.digest,
-            inputs=dict(scored.values or model_inputs(manifest, inputs)), encoded=scored.encoded,
+            inputs=model_inputs(manifest, inputs), encoded=scored.encoded,
             exposure=inputs.exposure, answer=scored.recorded_answer, base=scored.base, clamp=scored.clamp,
             contributions=dict(scored.contributions or {}),
             latency_ms=round((time.perf_counter() - asked.started) * 1000, 3), related=dict(inputs.related),

@@ -12,15 +12,15 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from registry.chain import Then
 
 SLOW_S: Final = 0.05
 """How long an event loop may be held before requests are sent to threads. [A]"""
 PAUSE_S: Final = 1.0
 """How long they are then. [A]"""
-
-Then = Callable[[BaseException | None], None]
-"""Is told None, or why something failed."""
 
 
 class Pace:

@@ -127,11 +127,8 @@ def make_desk(settings: Settings) -> ScoringDesk:
 def make_batch_desk(settings: Settings) -> ScoringDesk:
     """Return a scoring desk that loads a model when it is asked for by its digest; none is live for it."""
     proved_before(_proved())
-    from features.online import OnlineStore
-
-    return ScoringDesk(
-        LiveModels({}, settings.bundle_dir, settings.keys_dir), OnlineStore(settings, _now), DecisionLedger.open(settings), _now
-    )
+    models = LiveModels({}, settings.bundle_dir, settings.keys_dir)
+    return ScoringDesk(models, _online_store(settings), DecisionLedger.open(settings), _now)
 
 
 def _now() -> datetime:
@@ -149,8 +146,10 @@ def set_environment() -> None:
 
 
 def _source(settings: Settings, models: LiveModels) -> FeatureSource:
-    if not _needs_store(models.live):
-        return NoStore()
+    return _online_store(settings) if _needs_store(models.live) else NoStore()
+
+
+def _online_store(settings: Settings) -> FeatureSource:
     from features.online import OnlineStore
 
     return OnlineStore(settings, _now)

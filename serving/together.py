@@ -19,7 +19,7 @@ from starlette.concurrency import run_in_threadpool
 
 from registry.decisions import AlreadyAnswered
 from registry.entities import ENTITIES
-from registry.errors import RoadRiskError, ServiceUnavailable
+from registry.errors import RoadRiskError
 from registry.products import product_named
 from serving.desk import Made, Ready, Reply, ScoringDesk
 from serving.durable import Pace, Settling
@@ -179,12 +179,11 @@ class Together:
             found = desk.source.read_many(first.product_id, [one.entity_id for one in some], resources=first.asked.resources)
         good: list[tuple[_One, OnlineInputs]] = []
         for one, inputs in zip(some, found, strict=True):
-            try:
-                good.append((one, desk.known(model, inputs, one.asked)))
-            except ServiceUnavailable:
-                raise  # no matter of one request; alone it may be answered from what was known before
-            except RoadRiskError as error:
-                one.finish(error)
+            told = desk.known(model, inputs, one.asked)
+            if isinstance(told, RoadRiskError):
+                one.finish(told)
+            else:
+                good.append((one, told))
         with stage("score"):
             scored = score_many(
                 model, [inputs for _, inputs in good], product=product_named(first.product_id),

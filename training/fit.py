@@ -104,8 +104,7 @@ def fit_members(
     honest, raw = np.full(len(asked), np.nan), np.full(len(asked), np.nan)
     development = data.fitted_rows
     shared = binned(data, _parameters(data, component, seed, parameters)[0], seed=seed, threads=threads)
-
-    together = bool({**component.parameters, **(parameters or {})}.get("together"))
+    together = bool(_chosen(component, parameters).get("together"))
 
     def fit(member: int, share: int, tell: ProgressCallback) -> FittedComponent:
         return _boosted(data, component, seed, share, tell, parameters, shared, blind_to=(member,), draw=member, whole=together)
@@ -254,10 +253,15 @@ def _stopping(patience: int) -> list[Any]:
     return [lightgbm.early_stopping(patience, verbose=False)] if patience else []
 
 
+def _chosen(component: ComponentTask, parameters: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the parameters of a component's fits, those that are ours among them."""
+    return {**DEFAULTS, **component.parameters, **(parameters or {})}
+
+
 def _parameters(
     data: TrainingData, component: ComponentTask, seed: int, parameters: Mapping[str, Any] | None
 ) -> tuple[dict[str, Any], int, int]:
-    chosen = {**DEFAULTS, **component.parameters, **(parameters or {})}
+    chosen = _chosen(component, parameters)
     n_trees, patience = int(chosen.pop("n_trees", MAX_TREES)), int(chosen.pop("patience", PATIENCE))
     chosen.pop("together", None)
     settings = {

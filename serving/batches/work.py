@@ -12,7 +12,7 @@ import orjson
 from features.online import OnlineInputs
 from registry.bundle import Manifest
 from registry.decisions import Beside, Decision, StoredAnswer
-from registry.errors import Erased, NotFound, QuotaExceeded, RoadRiskError, ServiceUnavailable
+from registry.errors import Erased, NotFound, QuotaExceeded, RoadRiskError
 from registry.products import product_named
 from serving.answering import DECOMPOSITION, Scored, decomposition
 from serving.asked import Asked
@@ -144,12 +144,11 @@ def _scored(
     read = desk.source.read_many(product.id, [str(row.entity_id) for row in known], resources=asked.resources)
     good: list[tuple[Taken, OnlineInputs]] = []
     for row, inputs in zip(known, read, strict=True):
-        try:
-            good.append((row, desk.known(model, inputs, asked)))
-        except ServiceUnavailable:
-            raise  # the store lacks an input of the model: no matter of one row
-        except RoadRiskError as error:
-            problems[row.row] = problem_of(error).document(instance)
+        told = desk.known(model, inputs, asked)
+        if isinstance(told, RoadRiskError):
+            problems[row.row] = problem_of(told).document(instance)
+        else:
+            good.append((row, told))
     inputs_of = [inputs for _, inputs in good]
     scored = score_many(
         model, inputs_of, product=product, score_ids=[score_id_of(seed, row.row) for row, _ in good],

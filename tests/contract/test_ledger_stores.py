@@ -181,10 +181,10 @@ def test_a_decision_comes_back_as_it_was(ledger: DecisionLedger) -> None:
 
 def test_a_score_id_is_used_once(ledger: DecisionLedger) -> None:
     ledger.record(DECISION)
-    with pytest.raises(Conflict, match="a score_id has been used before"):
+    with pytest.raises(Conflict, match="a score id has been used before"):
         ledger.record(DECISION)
     again = decision()
-    with pytest.raises(Conflict, match="a score_id has been used before"):
+    with pytest.raises(Conflict, match="a score id has been used before"):
         ledger.record_many([again, again])
     assert list(ledger.decisions()) == [DECISION]
 

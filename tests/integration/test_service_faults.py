@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import json
 import resource
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import httpx
 import pytest
 
 from features.retrieval import apply_store, materialise
-from registry.bundle import ScoreBundle
 from registry.decisions import DecisionLedger
 from registry.settings import Settings
 from tests.lib.bundles import PORTFOLIO, tiny_bundle, tiny_rows
-from tests.lib.homes import key_header, make_home
+from tests.lib.homes import home_over, key_header, make_home
 from tests.lib.load import Load, Told, ask
 from tests.lib.processes import ROOT, command_line, environment_of, free_port, pids_of, running_process
-from tests.lib.real_bundles import rate_bundle
+from tests.lib.real_bundles import enterprise_bundle
 from tests.lib.redis_server import RedisServer, redis_or_skip
 
 ENTERPRISE = "enterprise_risk"
@@ -72,22 +69,12 @@ def shop(tiny: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     folder = tmp_path_factory.mktemp("shop")
     redis = redis_or_skip(folder)
     try:
-        shutil.copytree(tiny.keys_dir, folder / "keys")
-        home = make_home(folder, [enterprise_bundle()]).model_copy(update={"online_url": redis.url})
-        shutil.copytree(tiny.feature_dir, home.feature_dir)
-        examples = json.loads((tiny.home / "examples.json").read_text(encoding="utf-8"))["enterprise"]
-        made = Shop(home, redis, [{"uscc": one["uscc"]} for one in examples], folder)
+        home, entities = home_over(tiny, folder, [enterprise_bundle()])
+        made = Shop(home.model_copy(update={"online_url": redis.url}), redis, entities, folder)
         made.loaded()
         yield made
     finally:
         redis.stop()
-
-
-@cache
-def enterprise_bundle() -> ScoreBundle:
-    return rate_bundle(
-        ENTERPRISE, ("case_per_vehicle_year", "fine_cny_per_vehicle_year"), upper=(1.0, 1.0), weights=(1.0, 1.0)
-    )
 
 
 @contextmanager

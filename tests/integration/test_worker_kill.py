@@ -6,10 +6,8 @@ where one died, so the service is never started again. `ROADRISK_TEST_WORKER_KIL
 
 from __future__ import annotations
 
-import json
 import os
 import random
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -18,15 +16,14 @@ import psutil
 
 from features.retrieval import apply_store, materialise
 from registry.settings import Settings
-from tests.lib.homes import key_header, make_home
+from tests.lib.homes import home_over, key_header
 from tests.lib.kept_answers import asked_again, recorded, verified
 from tests.lib.load import Load, Told
 from tests.lib.processes import ROOT, command_line, environment_of, free_port, running_process
-from tests.lib.real_bundles import rate_bundle
+from tests.lib.real_bundles import enterprise_bundle
 
 KILLS = int(os.environ.get("ROADRISK_TEST_WORKER_KILLS", "4"))
-PRODUCT = "enterprise_risk"
-SCORES = f"/v1/{PRODUCT}/scores"
+SCORES = "/v1/enterprise_risk/scores"
 WORKERS = 2
 BACK_WITHIN_S = 60.0
 
@@ -47,16 +44,13 @@ def wait_for_workers(process: psutil.Process, load: Load) -> None:
 
 
 def test_workers_killed_under_load_have_recorded_all_that_they_answered(tiny: Settings, tmp_path: Path) -> None:
-    bundle = rate_bundle(PRODUCT, ("case_per_vehicle_year", "fine_cny_per_vehicle_year"), upper=(1.0, 1.0), weights=(1.0, 1.0))
-    shutil.copytree(tiny.keys_dir, tmp_path / "keys")
-    home = make_home(tmp_path, [bundle])
-    shutil.copytree(tiny.feature_dir, home.feature_dir)
+    bundle = enterprise_bundle()
+    home, known = home_over(tiny, tmp_path, [bundle])
     apply_store(home)
     materialise(home)
-    known = [one["uscc"] for one in json.loads((tiny.home / "examples.json").read_text(encoding="utf-8"))["enterprise"]]
 
     def body_of(number: int) -> dict[str, Any]:
-        return {"entity": {"uscc": known[number % len(known)]}}
+        return {"entity": known[number % len(known)]}
 
     rng, port = random.Random(20260704), free_port()
     answered: dict[str, Told] = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +23,15 @@ def make_home(folder: Path, bundles: Sequence[ScoreBundle], *, sign: bool = True
     make_live(settings, bundles, sign=sign)
     init_local(settings, now=datetime.now(UTC))
     return settings
+
+
+def home_over(tiny: Settings, folder: Path, bundles: Sequence[ScoreBundle]) -> tuple[Settings, list[dict[str, str]]]:
+    """Return such a home with the features of a tiny province, still to be materialised, and the keys of its enterprises."""
+    shutil.copytree(tiny.keys_dir, folder / "keys")
+    settings = make_home(folder, bundles)
+    shutil.copytree(tiny.feature_dir, settings.feature_dir)
+    examples = json.loads((tiny.home / "examples.json").read_text(encoding="utf-8"))["enterprise"]
+    return settings, [{"uscc": one["uscc"]} for one in examples]
 
 
 def key_header(settings: Settings) -> dict[str, str]:

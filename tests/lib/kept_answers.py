@@ -18,9 +18,11 @@ from registry.settings import Settings
 from serving.batches.work import whole_answer
 from tests.lib.bundles import PORTFOLIO, tiny_bundle, tiny_rows
 from tests.lib.homes import key_header
-from tests.lib.load import Told, ask
+from tests.lib.load import Load, Told, ask
 from tests.lib.processes import command_line, environment_of
 
+ANSWERED_WITHIN_S = 10.0
+"""Far above every timeout of the service, for a machine that does other things too; a hang is longer."""
 ASKED_AGAIN = 100
 """Answers that are asked for again; those that did not come all are."""
 SCORES = f"/v1/portfolios/{PORTFOLIO}/scores"
@@ -47,6 +49,17 @@ def refused_by_the_ledger(told: list[Told]) -> None:
         assert "PostgreSQL" in problem["detail"]
         assert "the server runs" in problem["remedy"]
         assert int(one.headers["retry-after"]) >= 1
+
+
+def outlasted(address: str, home: Settings, load: Load, answered: dict[str, Told], rng: random.Random) -> None:
+    """Hold a load that met an outage of the ledger's server against what may be answered, and ask again what was refused."""
+    assert set(load.statuses()) == {200, 503}, load.statuses()
+    assert max(one.took_s for one in load.told) < ANSWERED_WITHIN_S
+    refused = [one for one in load.told if one.status == 503]
+    refused_by_the_ledger(refused)
+    answered |= {one.key: one for one in load.told if one.status == 200}
+    # A commit that the end of the server cut off may have gone through: then the key gets what was recorded.
+    asked_again(address, home, answered, refused, rng)
 
 
 def asked_again(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Final
 
 import lightgbm  # noqa: TID253 - its subject
@@ -19,11 +20,19 @@ from registry.bundle import (
     ScoreBundle,
     make_bundle,
 )
-from registry.products import PRODUCTS
+from registry.products import ENTERPRISE_RISK, PRODUCTS
 from registry.scale import ScoreScale
 from registry.treeshap.exact import ENGINE
 
 N_ROWS: Final = 800
+
+
+@cache
+def enterprise_bundle() -> ScoreBundle:
+    """Return a bundle of the enterprise risk on two inputs that the tiny province has."""
+    return rate_bundle(
+        ENTERPRISE_RISK.id, ("case_per_vehicle_year", "fine_cny_per_vehicle_year"), upper=(1.0, 1.0), weights=(1.0, 1.0)
+    )
 
 
 def rate_bundle(
