@@ -223,7 +223,7 @@ def _boosted(
 
 def blind_member(data: TrainingData, seed: int) -> npt.NDArray[np.int64]:
     """Return (n,) the member of a cross-fitted task that has not seen the row's group."""
-    return member_of(data.frame[data.task.group], members=data.task.members, seed=seed)
+    return member_of(data.frame[data.task.group], members=data.task.members, seed=seed, counted=data.fitted_rows)
 
 
 def _rows(data: TrainingData, target: Outcome, seed: int, blind_to: tuple[int, ...]) -> tuple[Mask, Mask]:
