@@ -64,6 +64,8 @@ class Course:
     ----------
     kss
         Sleepiness of the Three-Process Model, not clipped.
+    kss_next_hour
+        The same an hour later.
     effectiveness
         SAFTE effectiveness in percent.
     unified
@@ -77,6 +79,7 @@ class Course:
     """
 
     kss: FloatArray
+    kss_next_hour: FloatArray
     effectiveness: FloatArray
     unified: FloatArray
     awake_h: FloatArray
@@ -104,7 +107,8 @@ def course(protocol: Protocol = DOCUMENTED) -> Course:
     night = np.searchsorted(sleeps.end_s, instants, side="right") - 1
     slept_h = (sleeps.end_s - sleeps.start_s)[night] / HOUR_S
     values = {
-        "kss": tpm_course(instants, sleeps)["kss"], "effectiveness": _safte(instants, sleeps, night),
+        "kss": tpm_course(instants, sleeps)["kss"], "kss_next_hour": tpm_course(instants + HOUR_S, sleeps)["kss"],
+        "effectiveness": _safte(instants, sleeps, night),
         "unified": unified_course(instants, sleeps)["fatigue"], "awake_h": awake_h, "slept_h": slept_h,
         "clock_h": (instants % DAY_S) / HOUR_S,
     }

@@ -85,6 +85,7 @@ def schedule_inputs(course: Course) -> dict[str, FloatArray]:
     """
     return {
         "duty_kss": np.clip(course.kss, 1.0, 9.0),
+        "duty_kss_next_hour": np.clip(course.kss_next_hour, 1.0, 9.0),
         "duty_safte_effectiveness": course.effectiveness,
         "duty_hours_awake_proxy_h": np.maximum(course.awake_h - SETTLE_H, 0.0),
         "duty_longest_rest_24h_h": course.slept_h + 2.0 * SETTLE_H,

@@ -45,6 +45,7 @@ START_AWAKE_H: Final = 16.0
 """Hours awake before the first observed sleep. [A]"""
 START_RESERVOIR: Final = 0.9 * SAFTE.capacity
 """SAFTE reservoir at the first observed sleep. [A]"""
+SLEEPINESS: Final = ("hours_awake_proxy_h", "kss", "kss_next_hour", "safte_effectiveness")
 WEEK_S: Final = 7 * DAY_S
 MIN_SHIFTS: Final = 3
 _BIG: Final = 2**34
@@ -282,10 +283,13 @@ def _shifts(
 def _sleepiness(
     stretches: Stretches, vehicle: IntArray, start: IntArray, rules: ReductionRules
 ) -> dict[str, npt.NDArray[Any]]:
-    """Return the estimates of both models in the middle of each hour; NaN where no sleep was observed."""
+    """Return the estimates of both models in the middle of each hour, and KSS in the middle of the next; NaN without a sleep.
+
+    The next hour is that of a driver who stays awake: his sleepiness then is known now, and it is what he is asked about.
+    """
     rests = _sleep_chances(stretches, rules)
     if not len(rests.vehicle):
-        return {name: np.full(len(vehicle), np.nan) for name in ("hours_awake_proxy_h", "kss", "safte_effectiveness")}
+        return {name: np.full(len(vehicle), np.nan) for name in SLEEPINESS}
     place = np.searchsorted(rests.vehicle * _BIG + rests.stop_end_s, vehicle * _BIG + start, side="right") - 1
     known = (place >= 0) & (rests.vehicle[np.maximum(place, 0)] == vehicle)
     place = np.maximum(place, 0)
@@ -294,11 +298,11 @@ def _sleepiness(
     known &= rests.seen[place] & (stop_h <= MAX_AWAKE_H)
     awake_h = np.where(known, (middle - rests.wake_s[place]) / HOUR_S, 0.0)
     clock_h = ((middle + LOCAL_OFFSET_S) % DAY_S) / HOUR_S
-    kss = tpm_kss(clock_h, awake_h, rests.s_at_wake[place])
+    kss, later = (tpm_kss((clock_h + ahead) % 24.0, awake_h + ahead, rests.s_at_wake[place]) for ahead in (0.0, 1.0))
     level = reservoir_awake(rests.reservoir[place], awake_h * 60.0)
     safte = effectiveness(level, clock_h, awake_h * 60.0, rests.intensity[place])
-    values = {"hours_awake_proxy_h": stop_h, "kss": kss, "safte_effectiveness": safte}
-    return {name: np.where(known, value, np.nan) for name, value in values.items()}
+    values = (stop_h, kss, later, safte)
+    return {name: np.where(known, value, np.nan) for name, value in zip(SLEEPINESS, values, strict=True)}
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,8 @@ def fit_score(
         the number of trees without gain on valid after which it stops; 0 grows exactly `n_trees`, for an outcome so
         noisy that the validation fold cannot tell when to stop. `together`: members of a cross-fitted task all grow
         `n_trees`, and keep as many as have the least mean loss on the rows that each is blind to. One member's few events
-        stop it early by chance, and a mean of members bears more trees than one.
+        stop it early by chance, and a mean of members bears more trees than one. `negative_share`: of the rows without an event
+        each member is fitted on a share of its own, with weights that make up for the rest; it stops on all rows.
 
     Raises
     ------
@@ -193,14 +194,16 @@ def _boosted(
     train, valid = _rows(data, target, seed, blind_to)
     _check_fold(component, target, train, TRAIN)
     _check_fold(component, target, valid, VALID)
+    train, fitted = _thinned(target, train, float(_chosen(component, parameters).get("negative_share", 1.0)), seed=seed, draw=draw)
     settings, n_trees, patience = _parameters(data, component, seed + draw, parameters)
     tell = progress or _silent
     course: dict[str, dict[str, list[float]]] = {}
     try:
         if shared is not None:
-            train_set, valid_set = (shared.rows(target, some, threads=threads) for some in (train, valid))
+            train_set = shared.rows(fitted, train, threads=threads)
+            valid_set = shared.rows(target, valid, threads=threads)
         else:
-            train_set = dataset(data, target, train)
+            train_set = dataset(data, fitted, train)
             valid_set = dataset(data, target, valid, reference=train_set)
         booster = lightgbm.train(
             {**settings, "num_threads": threads},
@@ -236,6 +239,17 @@ def _rows(data: TrainingData, target: Outcome, seed: int, blind_to: tuple[int, .
     return usable & ~own, period if enough else usable & own
 
 
+def _thinned(target: Outcome, rows: Mask, share: float, *, seed: int, draw: int) -> tuple[Mask, Outcome]:
+    """Return the rows to fit on with a share of those without an event, each of which stands for all that it was drawn from."""
+    if not 0.0 < share <= 1.0:
+        raise TrainingError(f"a share lies above 0 and up to 1, met {share}", where="negative_share")
+    if share == 1.0:
+        return rows, target
+    event = target.label > 0
+    kept = event | (np.random.default_rng([seed, draw]).random(len(event)) < share)
+    return rows & kept, replace(target, weight=np.where(event, target.weight, target.weight / share))
+
+
 def _predict(text: str, data: TrainingData, threads: int, rows: Mask | None = None) -> Matrix:
     # What is calibrated, explained and served is the saved text, so it is the saved text that predicts here.
     import lightgbm
@@ -264,6 +278,7 @@ def _parameters(
     chosen = _chosen(component, parameters)
     n_trees, patience = int(chosen.pop("n_trees", MAX_TREES)), int(chosen.pop("patience", PATIENCE))
     chosen.pop("together", None)
+    chosen.pop("negative_share", None)
     settings = {
         **chosen,
         "objective": component.objective,

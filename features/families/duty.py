@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 HOUR: Final = "driving_hour"
 _FLOATS: Final = (
     "hours_since_rest_h", "cont_drive_h", "drive_h_24h", "drive_h_7d", "hours_awake_proxy_h", "longest_rest_24h_h", "kss",
+    "kss_next_hour",
     "speed_cv", "safte_effectiveness", "night_drive_h_24h", "h_2_5_7d", "n_over_4h_7d", "days_without_24h_rest",
     "shift_start_sd_h",
 )
@@ -88,6 +89,8 @@ FAMILY: Final = Family(
         _feature("longest_rest_24h_h", "24小时内最长停车", "longest stop in 24 hours", "h", "R22"),
         _feature("kss", "困倦度（三过程模型）", "sleepiness by the Three-Process Model", "KSS", "R22", monotone=1,
                  reason="more predicted sleepiness never lowers the assessed risk of fatigue"),
+        _feature("kss_next_hour", "下一小时困倦度（三过程模型）", "sleepiness in the next hour by the Three-Process Model", "KSS", "R22",
+                 monotone=1, reason="more predicted sleepiness never lowers the assessed risk of fatigue"),
         _feature("safte_effectiveness", "效能（SAFTE模型）", "effectiveness by the SAFTE model", "%", "R22", monotone=-1,
                  reason="lower predicted effectiveness never lowers the assessed risk of fatigue"),
         _feature("night_drive_h_24h", "24小时内夜间驾驶", "night driving in 24 hours", "h", "R14"),

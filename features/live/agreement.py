@@ -26,7 +26,7 @@ from features.segments import DAY_S, HOUR_S, REDUCTION_RULES, IntArray, Reductio
 from features.track import stretches_of_track, track_of
 from registry.duty_rules import rule_named
 
-CLOSE: Final = ("duty_kss", "duty_safte_effectiveness", "duty_shift_start_sd_h", "duty_speed_cv")
+CLOSE: Final = ("duty_kss", "duty_kss_next_hour", "duty_safte_effectiveness", "duty_shift_start_sd_h", "duty_speed_cv")
 """Columns that are equal to nine digits: exponentials of another library, and sums of floats in another order. All others are equal
 to the bit."""
 _DIGITS: Final = 1e-9

@@ -37,11 +37,11 @@ from registry.duty_rules import rule_named
 COLUMNS: Final = tuple(feature.name for feature in FAMILY.features)
 """Features of the view in declared order: the columns of what `read_rows` fills."""
 (
-    _SINCE_REST, _CONT, _DAY, _WEEK, _AWAKE, _LONGEST, _KSS, _SAFTE, _NIGHT, _SHARE, _SMALL, _OVER, _DAYS, _SPREAD, _NEAREST,
+    _SINCE_REST, _CONT, _DAY, _WEEK, _AWAKE, _LONGEST, _KSS, _KSS_NEXT, _SAFTE, _NIGHT, _SHARE, _SMALL, _OVER, _DAYS, _SPREAD, _NEAREST,
     _CV, _CLOCK, _LANE,
 ) = (COLUMNS.index(f"duty_{name}") for name in (
     "hours_since_rest_h", "cont_drive_h", "drive_h_24h", "drive_h_7d", "hours_awake_proxy_h", "longest_rest_24h_h", "kss",
-    "safte_effectiveness", "night_drive_h_24h", "night_share_24h", "h_2_5_7d", "n_over_4h_7d", "days_without_24h_rest",
+    "kss_next_hour", "safte_effectiveness", "night_drive_h_24h", "night_share_24h", "h_2_5_7d", "n_over_4h_7d", "days_without_24h_rest",
     "shift_start_sd_h", "nearest_limit_h", "speed_cv", "clock_hour", "lane_departure_n",
 ))
 _RUN_H, _DAY_H, _WEEK_H = (rule_named(name).limit_s / 3600.0 for name in ("continuous_4h", "passenger_24h", "passenger_7d"))
@@ -110,10 +110,11 @@ def _filled(st, slot, r, start, long_rest_s, row):  # type: ignore[no-untyped-de
     row[_NEAREST] = min(min(_RUN_H - cont, _DAY_H - day_h), _WEEK_H - week_h)
     row[_CLOCK] = ((start + LOCAL_OFFSET_S) % DAY_S // HOUR_S + 1) % 24
     stop_h = (start - np.int64(r.woke_s)) / 3600.0
-    row[_AWAKE] = row[_KSS] = row[_SAFTE] = np.nan
+    row[_AWAKE] = row[_KSS] = row[_KSS_NEXT] = row[_SAFTE] = np.nan
     if r.sleep == 1 and stop_h <= MAX_AWAKE_H:
         row[_AWAKE] = stop_h
         row[_KSS], row[_SAFTE] = sleepiness(r, start + HOUR_S // 2)
+        row[_KSS_NEXT] = sleepiness(r, start + HOUR_S * 3 // 2)[0]
 
 
 @kernel

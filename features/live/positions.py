@@ -7,6 +7,7 @@ no plate is written and a roster may change between two starts.
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ NO_ODOMETER: Final = 2**32 - 1
 NO_SPEED: Final = 2**16 - 1
 E6: Final = 1_000_000.0
 _NOWHERE_DEG: Final = 999.0
+_CODE: Final = re.compile(r"0[xX][0-9A-Fa-f]{1,4}")
 FIRST_S: Final = 946_684_800
 """No terminal tells a time before 2000; one whose clock was lost does."""
 FUTURE_S: Final = 300
@@ -142,14 +144,17 @@ def impossible(records: Records) -> npt.NDArray[np.int8]:
 def _floats(table: pa.Table, name: str, missing: float) -> npt.NDArray[np.float64]:
     if name not in table.column_names:
         return np.full(len(table), missing)
-    column = table[name].cast(pa.float64())
+    # Every reader clips to a range that floats hold exactly: an integer beyond it need not survive.
+    column = table[name].cast(pa.float64(), safe=False)
     values: npt.NDArray[np.float64] = column.fill_null(missing).to_numpy()
     return values
 
 
 def _warnings(column: Any) -> npt.NDArray[np.int64]:
     encoded = column.cast(pa.string()).combine_chunks().dictionary_encode()
-    known = np.array([*(int(text, 16) for text in encoded.dictionary.to_pylist()), 0], dtype=np.int64)
+    # What is no code is no warning: the position beside it is good.
+    codes = (int(text, 16) if _CODE.fullmatch(text) else 0 for text in encoded.dictionary.to_pylist())
+    known = np.array([*codes, 0], dtype=np.int64)
     result: npt.NDArray[np.int64] = known[encoded.indices.fill_null(len(known) - 1).to_numpy(zero_copy_only=False)]
     return result
 

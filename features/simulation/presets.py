@@ -50,7 +50,7 @@ TINY: Final = Preset(
 )
 DEMO: Final = Preset(
     name="demo", n_operators=7_500, n_trucks=20_000, n_coaches=900, n_hazmat=450, n_practitioners=24_000,
-    fatigue_vehicles=1_500, fatigue_days=75, location_vehicles=12, location_days=2, generic_rows=240,
+    fatigue_vehicles=4_000, fatigue_days=75, location_vehicles=12, location_days=2, generic_rows=240,
 )
 QUARTER: Final = Preset(
     name="quarter", n_operators=37_500, n_trucks=100_000, n_coaches=4_500, n_hazmat=2_250, n_practitioners=120_000,

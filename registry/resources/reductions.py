@@ -71,6 +71,8 @@ DRIVING_HOUR: Final = Resource(
                evidence="A", note="Asia/Shanghai"),
         quantity("kss", "困倦度估计", "KSS", 9, minimum=1, evidence="F1",
                  note="Three-Process Model on observed stops; null where no long stop was observed"),
+        quantity("kss_next_hour", "下一小时困倦度估计", "KSS", 9, minimum=1, evidence="F1",
+                 note="the same model in the middle of the hour that follows, of a driver who stays awake"),
         quantity("safte_effectiveness", "SAFTE效能估计", "%", 120, evidence="F2",
                  note="SAFTE on observed stops; null where no long stop was observed"),
         quantity("night_drive_h_24h", "24小时内夜间驾驶时长", "h", 8, evidence="A", note="22:00 to 06:00"),

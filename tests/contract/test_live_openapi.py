@@ -10,10 +10,19 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import hypothesis
 import pytest
 import schemathesis
 from pydantic import BaseModel, SecretStr
+from schemathesis.checks import (
+    content_type_conformance,
+    not_a_server_error,
+    response_schema_conformance,
+    status_code_conformance,
+)
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from features.live.http_door import routes
@@ -34,6 +43,7 @@ KEY = "providers"
 HEADERS = {"X-API-Key": KEY}
 PLATE = ("赣A12345", "2")
 LINES = {"Content-Type": "application/x-ndjson"}
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +132,37 @@ def test_problems_keep_their_model_and_their_status_is_declared(answered: AppCli
         assert answer.status_code in operation(name).problems, name
         assert answer.headers["content-type"] == "application/problem+json"
         LiveProblemOut.model_validate(answer.json())
+
+
+@schemathesis.serializer("application/x-ndjson")
+def one_line(_: Any, value: Any) -> bytes:
+    """Return a generated object as the one line of a body."""
+    return json.dumps(value).encode() + b"\n"
+
+
+@pytest.mark.filterwarnings("ignore:Using `httpx` with `starlette.testclient`:DeprecationWarning")
+def test_generated_requests_get_what_the_document_says(service: LiveService):
+    async def document(_: Request) -> JSONResponse:
+        return JSONResponse(live_contract())
+
+    app = Starlette(routes=[*routes(service), *fleet_routes(service, KEY), Route("/openapi.json", document)])
+    api = schemathesis.openapi.from_asgi("/openapi.json", app, headers=HEADERS)
+    asked = {(one.method, one.path) for one in OPERATIONS if one.who != "consumer"}
+    tried = [
+        _try(found.ok()) for found in api.get_all_operations() if (found.ok().method, found.ok().path) in asked
+    ]
+    assert len(tried) == len(asked)
+
+
+def _try(operation: Any) -> str:
+    @hypothesis.given(case=operation.as_strategy())
+    @hypothesis.settings(max_examples=25, deadline=None, derandomize=True, database=None,
+                         suppress_health_check=list(hypothesis.HealthCheck))
+    def generated(case: Any) -> None:
+        case.call_and_validate(checks=CHECKS, headers=HEADERS)
+
+    generated()
+    return str(operation.label)
 
 
 def _folded(service: LiveService) -> None:

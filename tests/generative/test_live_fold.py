@@ -100,7 +100,7 @@ def assert_row(ours: dict[str, float], hour: dict[str, Any]) -> None:
         assert (np.isnan(value) and batch is None) or value == batch, name
     assert ours["duty_clock_hour"] == (hour["clock_hour"] + 1) % 24
     # Sums of floats in another order, and the exponential of another library.
-    for name in ("kss", "safte_effectiveness", "shift_start_sd_h", "speed_cv"):
+    for name in ("kss", "kss_next_hour", "safte_effectiveness", "shift_start_sd_h", "speed_cv"):
         value, batch = ours[f"duty_{name}"], hour[name]
         assert (np.isnan(value) and batch is None) or value == pytest.approx(batch, rel=1e-9, abs=1e-7), name
 

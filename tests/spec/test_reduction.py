@@ -168,6 +168,7 @@ def test_a_long_stop_gives_sleepiness_and_a_silence_that_could_hide_one_takes_it
     assert night["longest_rest_24h_h"] == 11.0
     assert night["hours_awake_proxy_h"] == 0.0
     assert night["kss"] == pytest.approx(4.4, abs=0.3)
+    assert night["kss"] - 0.8 < night["kss_next_hour"] < night["kss"]  # from half past six to half past seven the body clock rises
     assert 85.0 < night["safte_effectiveness"] < 100.0
     moved = [
         dict(row, lat_deg=row["lat_deg"] - 50 * SOUTH_DEG_PER_KM, odometer_km=row["odometer_km"] + 50)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -86,6 +87,26 @@ def test_nested_margins_find_the_slope_of_a_mean_of_members_that_differ() -> Non
         best.append(float(np.std(fitted.out_of_fold[fitted.data.fitted_rows, 0])))
     assert best[1] < 0.98 * best[0]
     assert slopes[1] > slopes[0] + 0.02
+
+
+def test_a_fit_on_a_share_of_the_quiet_rows_keeps_the_level_and_reads_fewer_rows() -> None:
+    frame, what = made_up(12_000), task("probability", members=3)
+    every, some = (
+        fit_score(what, frame, seed=7, threads=1, parameters={**EXACT, "negative_share": share}) for share in (1.0, 0.4)
+    )
+    rows = every.data.fitted_rows
+    seen = [float((1.0 / (1.0 + np.exp(-one.raw[rows, 0]))).mean()) for one in (every, some)]
+    assert seen[1] == pytest.approx(seen[0], abs=0.01)
+    assert np.corrcoef(every.raw[rows, 0], some.raw[rows, 0])[0, 1] > 0.98
+    read = [int(re.findall(r"internal_count=(\d+)", one.components[0].text)[0]) for one in (every, some)]
+    held = frame.loc[rows, "event"]
+    assert read[1] / read[0] == pytest.approx((held.sum() + 0.4 * (1.0 - held).sum()) / len(held), abs=0.02)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.5])
+def test_a_share_of_quiet_rows_is_a_share(share: float) -> None:
+    with pytest.raises(TrainingError, match="above 0 and up to 1"):
+        fit_score(task("probability", members=3), made_up(), seed=7, threads=1, parameters={**EXACT, "negative_share": share})
 
 
 def test_rows_of_the_test_are_judged_by_the_saved_mean() -> None:
