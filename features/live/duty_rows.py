@@ -37,12 +37,12 @@ from registry.duty_rules import rule_named
 COLUMNS: Final = tuple(feature.name for feature in FAMILY.features)
 """Features of the view in declared order: the columns of what `read_rows` fills."""
 (
-    _SINCE_REST, _CONT, _DAY, _WEEK, _AWAKE, _LONGEST, _KSS, _KSS_NEXT, _SAFTE, _NIGHT, _SHARE, _SMALL, _OVER, _DAYS, _SPREAD, _NEAREST,
-    _CV, _CLOCK, _LANE,
+    _SINCE_REST, _CONT, _DAY, _WEEK, _AWAKE, _LONGEST, _KSS, _KSS_NEXT, _SAFTE, _NIGHT, _SHARE, _SMALL, _OVER, _DAYS, _SPREAD,
+    _NEAREST, _CV, _CLOCK, _LANE,
 ) = (COLUMNS.index(f"duty_{name}") for name in (
     "hours_since_rest_h", "cont_drive_h", "drive_h_24h", "drive_h_7d", "hours_awake_proxy_h", "longest_rest_24h_h", "kss",
-    "kss_next_hour", "safte_effectiveness", "night_drive_h_24h", "night_share_24h", "h_2_5_7d", "n_over_4h_7d", "days_without_24h_rest",
-    "shift_start_sd_h", "nearest_limit_h", "speed_cv", "clock_hour", "lane_departure_n",
+    "kss_next_hour", "safte_effectiveness", "night_drive_h_24h", "night_share_24h", "h_2_5_7d", "n_over_4h_7d",
+    "days_without_24h_rest", "shift_start_sd_h", "nearest_limit_h", "speed_cv", "clock_hour", "lane_departure_n",
 ))
 _RUN_H, _DAY_H, _WEEK_H = (rule_named(name).limit_s / 3600.0 for name in ("continuous_4h", "passenger_24h", "passenger_7d"))
 
