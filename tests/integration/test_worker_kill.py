@@ -30,8 +30,14 @@ BACK_WITHIN_S = 60.0
 
 def workers_of(process: psutil.Process) -> list[psutil.Process]:
     """Return the workers of a service that live."""
-    found = [one for one in process.children(recursive=True) if one.status() != psutil.STATUS_ZOMBIE]
-    return [one for one in found if "_bentoml_impl.worker.service" in " ".join(one.cmdline())]
+    return [one for one in process.children(recursive=True) if _works(one)]
+
+
+def _works(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE and "_bentoml_impl.worker.service" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # killed a moment ago, and not yet fetched by its parent
+        return False
 
 
 def wait_for_workers(process: psutil.Process, load: Load) -> None:
