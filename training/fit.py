@@ -108,7 +108,7 @@ def fit_members(
     together = bool(_chosen(component, parameters).get("together"))
 
     def fit(member: int, share: int, tell: ProgressCallback) -> FittedComponent:
-        return _boosted(data, component, seed, share, tell, parameters, shared, blind_to=(member,), draw=member, whole=together)
+        return _boosted(data, component, seed, share, tell, parameters, shared, own=blind == member, draw=member, whole=together)
 
     fitted = side_by_side(fit, count, threads=threads, n_rows=len(data.matrix), progress=progress)
     if together:
@@ -158,8 +158,8 @@ def _nested(
     pairs = list(combinations(range(count), 2))
 
     def fit(position: int, share: int, tell: ProgressCallback) -> FittedComponent:
-        draw = count + position
-        return _boosted(data, component, seed, share, tell, parameters, shared, blind_to=pairs[position], draw=draw, whole=whole)
+        own, draw = np.isin(blind, pairs[position]), count + position
+        return _boosted(data, component, seed, share, tell, parameters, shared, own=own, draw=draw, whole=whole)
 
     for pair, one in zip(pairs, side_by_side(fit, len(pairs), threads=threads, n_rows=len(data.matrix)), strict=True):
         held = data.fitted_rows & np.isin(blind, pair)
@@ -178,20 +178,21 @@ def fit_component(
     `LEAST_EVENTS` events, on all its own groups' development rows.
     """
     shared = binned(data, _parameters(data, component, seed, parameters)[0], seed=seed, threads=threads)
-    made = _boosted(data, component, seed, threads, progress, parameters, shared, callbacks, (member,), member)
+    own = own_rows(data, seed, member)
+    made = _boosted(data, component, seed, threads, progress, parameters, shared, callbacks, own, member)
     return made, _predict(made.text, data, threads)
 
 
 def _boosted(
     data: TrainingData, component: ComponentTask, seed: int, threads: int, progress: ProgressCallback | None,
     parameters: Mapping[str, Any] | None, shared: Binned | None, callbacks: tuple[Callable[..., None], ...] = (),
-    blind_to: tuple[int, ...] = (0,), draw: int = 0, whole: bool = False,
+    own: Mask | None = None, draw: int = 0, whole: bool = False,
 ) -> FittedComponent:
-    """Return the booster that is blind to some parts of the groups; `draw` tells apart what is random, `whole` never stops."""
+    """Return the booster that is blind to its own rows; `draw` tells apart what is random, `whole` never stops."""
     import lightgbm
 
     target = outcome(component, data.frame)
-    train, valid = _rows(data, target, seed, blind_to)
+    train, valid = rows_of_fit(data, target, own)
     _check_fold(component, target, train, TRAIN)
     _check_fold(component, target, valid, VALID)
     train, fitted = _thinned(target, train, float(_chosen(component, parameters).get("negative_share", 1.0)), seed=seed, draw=draw)
@@ -229,11 +230,22 @@ def blind_member(data: TrainingData, seed: int) -> npt.NDArray[np.int64]:
     return member_of(data.frame[data.task.group], members=data.task.members, seed=seed, counted=data.fitted_rows)
 
 
-def _rows(data: TrainingData, target: Outcome, seed: int, blind_to: tuple[int, ...]) -> tuple[Mask, Mask]:
-    """Return the rows that a member is fitted on, and those that it stops on."""
-    if data.task.members == 1:
+def own_rows(data: TrainingData, seed: int, member: int) -> Mask | None:
+    """Return (n,) the rows whose group a member has not seen; None of a task with one member, which sees all groups."""
+    return None if data.task.members == 1 else blind_member(data, seed) == member
+
+
+def rows_of_fit(data: TrainingData, target: Outcome, own: Mask | None) -> tuple[Mask, Mask]:
+    """Return (n,) the rows that a member is fitted on, and (n,) those that it stops on.
+
+    Parameters
+    ----------
+    own
+        Rows that the member is blind to, as `own_rows` returns them.
+    """
+    if own is None:
         return target.used & data.in_fold(TRAIN), target.used & data.in_fold(VALID)
-    usable, own = target.used & data.fitted_rows, np.isin(blind_member(data, seed), blind_to)
+    usable = target.used & data.fitted_rows
     period = usable & own & data.in_fold(VALID)
     enough = int((target.label[period] > 0).sum()) >= LEAST_EVENTS
     return usable & ~own, period if enough else usable & own

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 HOUR: Final = "driving_hour"
 _FLOATS: Final = (
     "hours_since_rest_h", "cont_drive_h", "drive_h_24h", "drive_h_7d", "hours_awake_proxy_h", "longest_rest_24h_h", "kss",
-    "kss_next_hour",
-    "speed_cv", "safte_effectiveness", "night_drive_h_24h", "h_2_5_7d", "n_over_4h_7d", "days_without_24h_rest",
-    "shift_start_sd_h",
+    "kss_next_hour", "speed_cv", "safte_effectiveness", "night_drive_h_24h", "h_2_5_7d", "n_over_4h_7d",
+    "days_without_24h_rest", "shift_start_sd_h",
 )
+_SLEEPIER: Final = "more predicted sleepiness never lowers the assessed risk of fatigue"
 _RUN_LIMIT_H, _DAY_LIMIT_H, _WEEK_LIMIT_H = (
     rule_named(rule_id).limit_s / 3600.0 for rule_id in ("continuous_4h", "passenger_24h", "passenger_7d")
 )
@@ -88,9 +88,9 @@ FAMILY: Final = Family(
         _feature("hours_awake_proxy_h", "清醒时长（估）", "estimated hours awake", "h", "R22"),
         _feature("longest_rest_24h_h", "24小时内最长停车", "longest stop in 24 hours", "h", "R22"),
         _feature("kss", "困倦度（三过程模型）", "sleepiness by the Three-Process Model", "KSS", "R22", monotone=1,
-                 reason="more predicted sleepiness never lowers the assessed risk of fatigue"),
+                 reason=_SLEEPIER),
         _feature("kss_next_hour", "下一小时困倦度（三过程模型）", "sleepiness in the next hour by the Three-Process Model", "KSS",
-                 "R22", monotone=1, reason="more predicted sleepiness never lowers the assessed risk of fatigue"),
+                 "R22", monotone=1, reason=_SLEEPIER),
         _feature("safte_effectiveness", "效能（SAFTE模型）", "effectiveness by the SAFTE model", "%", "R22", monotone=-1,
                  reason="lower predicted effectiveness never lowers the assessed risk of fatigue"),
         _feature("night_drive_h_24h", "24小时内夜间驾驶", "night driving in 24 hours", "h", "R14"),

@@ -25,6 +25,7 @@ from features.live.evaluate import (
     driven,
     driven_on,
     end_of,
+    kss_at,
     longest_stop_s,
     rests,
     sleepiness,
@@ -114,7 +115,7 @@ def _filled(st, slot, r, start, long_rest_s, row):  # type: ignore[no-untyped-de
     if r.sleep == 1 and stop_h <= MAX_AWAKE_H:
         row[_AWAKE] = stop_h
         row[_KSS], row[_SAFTE] = sleepiness(r, start + HOUR_S // 2)
-        row[_KSS_NEXT] = sleepiness(r, start + HOUR_S * 3 // 2)[0]
+        row[_KSS_NEXT] = kss_at(r, start + HOUR_S * 3 // 2)
 
 
 @kernel

@@ -144,21 +144,27 @@ def crossings(st, slot, instant):  # type: ignore[no-untyped-def]
 
 
 @jit
-def sleepiness(r, instant):  # type: ignore[no-untyped-def]
-    """Return KSS and effectiveness at an instant from what the last long stop suggests."""
+def kss_at(r, instant):  # type: ignore[no-untyped-def]
+    """Return KSS at an instant from what the last long stop suggests."""
     awake_h = (instant - np.int64(r.wake_s)) / 3600.0
     clock_h = ((instant + LOCAL_OFFSET_S) % DAY_S) / 3600.0
     alert = LOWER_ASYMPTOTE + (r.s_at_wake - LOWER_ASYMPTOTE) * math.exp(WAKE_RATE_PER_H * awake_h)
     alert += CIRCADIAN_AMPLITUDE * math.cos(2.0 * math.pi / 24.0 * (clock_h - CIRCADIAN_PEAK_H))
     alert += ULTRADIAN_MESOR + ULTRADIAN_AMPLITUDE * math.cos(2.0 * math.pi / 12.0 * (clock_h - CIRCADIAN_PEAK_H - 3.0))
     alert += INERTIA_AMPLITUDE * math.exp(INERTIA_RATE_PER_H * awake_h)
-    kss = min(max(KSS_INTERCEPT + KSS_SLOPE * alert, 1.0), 9.0)
-    awake_min = awake_h * 60.0
+    return min(max(KSS_INTERCEPT + KSS_SLOPE * alert, 1.0), 9.0)
+
+
+@jit
+def sleepiness(r, instant):  # type: ignore[no-untyped-def]
+    """Return KSS and effectiveness at an instant from what the last long stop suggests."""
+    awake_min = (instant - np.int64(r.wake_s)) / 3600.0 * 60.0
+    clock_h = ((instant + LOCAL_OFFSET_S) % DAY_S) / 3600.0
     level = max(r.reservoir - _LOSS * awake_min, 0.0)
     swing = _SWING + _SWING_MORE * (_CAPACITY - level) / _CAPACITY
     groggy = awake_min <= _INERTIA_MIN and r.intensity > 0.0
     inertia = -_INERTIA * math.exp(-(_INERTIA_RATE * awake_min / r.intensity)) if groggy else 0.0
-    return kss, 100.0 * level / _CAPACITY + safte_clock(clock_h) * swing + inertia
+    return kss_at(r, instant), 100.0 * level / _CAPACITY + safte_clock(clock_h) * swing + inertia
 
 
 @jit

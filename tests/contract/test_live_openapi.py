@@ -10,16 +10,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import hypothesis
 import pytest
 import schemathesis
 from pydantic import BaseModel, SecretStr
-from schemathesis.checks import (
-    content_type_conformance,
-    not_a_server_error,
-    response_schema_conformance,
-    status_code_conformance,
-)
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -37,13 +30,13 @@ from serving.fatigue.readers import reader_routes
 from serving.live_contract import OPERATIONS, live_contract
 from serving.live_schemas import LiveProblemOut
 from tests.lib.client import AppClient
+from tests.lib.generated_requests import try_operation
 from tests.lib.positions import Leg, drive, table
 
 KEY = "providers"
 HEADERS = {"X-API-Key": KEY}
 PLATE = ("赣A12345", "2")
 LINES = {"Content-Type": "application/x-ndjson"}
-CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
 @pytest.fixture(scope="module")
@@ -148,21 +141,9 @@ def test_generated_requests_get_what_the_document_says(service: LiveService):
     app = Starlette(routes=[*routes(service), *fleet_routes(service, KEY), Route("/openapi.json", document)])
     api = schemathesis.openapi.from_asgi("/openapi.json", app, headers=HEADERS)
     asked = {(one.method, one.path) for one in OPERATIONS if one.who != "consumer"}
-    tried = [
-        _try(found.ok()) for found in api.get_all_operations() if (found.ok().method, found.ok().path) in asked
-    ]
+    declared = [found.ok() for found in api.get_all_operations()]
+    tried = [try_operation(one, HEADERS, examples=25) for one in declared if (one.method, one.path) in asked]
     assert len(tried) == len(asked)
-
-
-def _try(operation: Any) -> str:
-    @hypothesis.given(case=operation.as_strategy())
-    @hypothesis.settings(max_examples=25, deadline=None, derandomize=True, database=None,
-                         suppress_health_check=list(hypothesis.HealthCheck))
-    def generated(case: Any) -> None:
-        case.call_and_validate(checks=CHECKS, headers=HEADERS)
-
-    generated()
-    return str(operation.label)
 
 
 def _folded(service: LiveService) -> None:

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import hypothesis
 import pytest
 import schemathesis
-from schemathesis.checks import (
-    content_type_conformance,
-    not_a_server_error,
-    response_schema_conformance,
-    status_code_conformance,
-    unsupported_method,
-)
+from schemathesis.checks import unsupported_method
 
 from registry.products import PRODUCTS
 from serving.app import create_app
@@ -21,11 +14,8 @@ from serving.supervision.desk import open_alerts
 from tests.lib.access import NOW
 from tests.lib.alerts import alerting_home
 from tests.lib.desks import tiny_access, tiny_desk
+from tests.lib.generated_requests import CHECKS, try_operation
 
-CHECKS = [
-    not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance,
-    unsupported_method,
-]
 # Starlette's test client, which schemathesis uses, warns that it would rather have another HTTP library.
 pytestmark = pytest.mark.filterwarnings("ignore:Using `httpx` with `starlette.testclient`:DeprecationWarning")
 
@@ -54,19 +44,9 @@ def api(app, headers):
 
 
 def test_generated_requests_get_what_the_document_says(api, headers):
-    tried = [_try(found.ok(), headers) for found in api.get_all_operations()]
+    checks = (*CHECKS, unsupported_method)
+    tried = [try_operation(found.ok(), headers, checks=checks, examples=5) for found in api.get_all_operations()]
     assert len(tried) >= 2 * len(PRODUCTS) + 20
-
-
-def _try(operation, headers) -> str:
-    @hypothesis.given(case=operation.as_strategy())
-    @hypothesis.settings(max_examples=5, deadline=None, derandomize=True, database=None,
-                         suppress_health_check=list(hypothesis.HealthCheck))
-    def generated(case):
-        case.call_and_validate(checks=CHECKS, headers=headers)
-
-    generated()
-    return operation.label
 
 
 def test_every_route_documents_its_problems(app):

@@ -82,10 +82,10 @@ def test_nested_margins_find_the_slope_of_a_mean_of_members_that_differ() -> Non
     what = task("rate", members=4)
     slopes, best = [], []
     for nested in (False, True):
-        fitted = fit_score(replace(what, nested=nested), frame, seed=7, threads=1, parameters=noisy)
+        fitted = fit_score(replace(what, nested=nested), frame, seed=8, threads=1, parameters=noisy)
         slopes.append(calibrate(fitted)[0].components[0].slope)
         best.append(float(np.std(fitted.out_of_fold[fitted.data.fitted_rows, 0])))
-    assert best[1] < 0.98 * best[0]
+    assert best[1] < 0.97 * best[0]
     assert slopes[1] > slopes[0] + 0.02
 
 

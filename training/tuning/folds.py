@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from training.fit import LEAST_EVENTS, blind_member
+from training.fit import own_rows, rows_of_fit
 from training.matrix import Mask, TrainingData, outcome
-from training.splits import VALID
 from training.task import ComponentTask
 
 MEMBER = 0
@@ -20,10 +17,4 @@ def judged_rows(data: TrainingData, component: ComponentTask, seed: int) -> Mask
     group the fitted member has not seen, or all development rows of such groups where the period holds too few events. Early
     stopping looked at them too, for every trial alike.
     """
-    target = outcome(component, data.frame)
-    period: Mask = target.used & data.in_fold(VALID)
-    if data.task.members == 1:
-        return period
-    own: Mask = target.used & data.fitted_rows & (blind_member(data, seed) == MEMBER)
-    enough = int((target.label[period & own] > 0).sum()) >= LEAST_EVENTS
-    return np.logical_and(period, own) if enough else own
+    return rows_of_fit(data, outcome(component, data.frame), own_rows(data, seed, MEMBER))[1]
