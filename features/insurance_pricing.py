@@ -188,8 +188,8 @@ PRODUCT: Final = ProductFeatures(
     entity=VEHICLE,
     joins=(VEHICLE, ENTERPRISE),
     families=(
-        "vehicle_profile", "vehicle_activity", "vehicle_condition", "vehicle_permit", "vehicle_enforcement", "vehicle_people",
-        "vehicle_area", "enterprise_profile", "enterprise_activity", "enterprise_people", "enterprise_credit",
+        "vehicle_profile", "vehicle_activity", "vehicle_use", "vehicle_condition", "vehicle_permit", "vehicle_enforcement",
+        "vehicle_people", "vehicle_area", "enterprise_profile", "enterprise_activity", "enterprise_people", "enterprise_credit",
     ),
     formulas=(
         "formula_eu_2022_695", "formula_eu_2014_47_enterprise", "formula_eu_2014_47_vehicle", "formula_sms_cn",

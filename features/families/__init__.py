@@ -18,6 +18,7 @@ from features.families import (
     vehicle_permit,
     vehicle_profile,
     vehicle_service,
+    vehicle_use,
 )
 from features.families.base import Family
 from registry.feature_spec import Feature
@@ -27,6 +28,7 @@ FAMILIES: Final[dict[str, Family]] = {
     for family in (
         vehicle_profile.FAMILY,
         vehicle_activity.FAMILY,
+        vehicle_use.FAMILY,
         vehicle_condition.FAMILY,
         vehicle_permit.FAMILY,
         vehicle_service.FAMILY,

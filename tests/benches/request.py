@@ -1,7 +1,7 @@
 """One scored request of the running service, everything on, beside the stock assembly in process.
 
 The home is that of `ROADRISK_HOME`, a demonstration whose products are live (`roadrisk demo --exit`). Ours is `roadrisk serve`
-with two workers, over HTTP on the loopback: key and scenario, pseudonym, packed read of 135 inputs, bundle, exact contributions,
+with two workers, over HTTP on the loopback: key and scenario, pseudonym, packed read of all inputs, bundle, exact contributions,
 reasons, durable record, answer. The stock assembly does less and pays for no HTTP: Feast's `get_online_features` on its own
 SQLite store with the same rows, `mlflow.pyfunc` with its signature enforced, and `shap.TreeExplainer`, in the process of
 the bench. Medians are of single requests one after the other; the times of stages are means over the same requests, after a
@@ -15,8 +15,9 @@ long.
 The load is an open loop: requests leave at their time whether or not earlier ones have been answered, and a latency counts from
 that time. The generator is bytes on sockets (`tests/lib/open_loop.py`) and shares the two cores with the service. Only vehicles
 that the service knows are asked for; whatever is not 2xx counts as failed. `BENCH_S` is the length of the run at 300 requests a
-second in seconds (300); each step of the search for the highest rate takes a tenth of it. Above what the service can carry the
-queue grows with the length of the run and so does its 99th percentile.
+second in seconds (300); each step of the search for the highest rate takes a tenth of it, and a rate that fails is tried once
+more, because a stall of half a second of the machine ends a step of thirty. Above what the service can carry the queue grows with
+the length of the run and so does its 99th percentile.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import asyncio
 import os
 import re
 import statistics
+import sys
 import time
 from itertools import cycle, islice
 from typing import Final
@@ -39,7 +41,7 @@ from tests.lib.scoring_load import Served, scoring_service
 from tests.lib.stock_assembly import StockAssembly
 
 TITLE: Final = "A scored request"
-STAGES: Final = ("key", "auth", "resolve", "read", "score", "encode", "record")
+STAGES: Final = ("key", "auth", "resolve", "gather", "read", "score", "encode", "record")
 RATE: Final = 300
 STEPS: Final = (100, 150, 200, 250, 300, 350, 400, 450, 500)
 FIGURES: Final = {
@@ -49,7 +51,7 @@ FIGURES: Final = {
     "p99_ms_at_300rps": "99th percentile at 300 requests a second, in milliseconds",
     "failed_at_300rps": "requests at that rate that were not answered with 2xx",
     "seconds_at_300rps": "how long that rate was kept up, in seconds",
-    "max_rps_at_p99_250ms": "highest rate tried whose 99th percentile stayed within 250 ms without a failure",
+    "max_rps_at_p99_250ms": "highest rate tried whose 99th percentile stayed within 250 ms without a failure, in one of two tries",
     **{f"{name}_us": f"mean time of the stage `{name}`, in microseconds" for name in STAGES},
     "outside_us": "mean time of a request outside all stages, in microseconds",
 }
@@ -109,8 +111,14 @@ def _means_us(before: dict[tuple[str, str], float], after: dict[tuple[str, str],
 async def _highest(served: Served, seconds: float) -> float:
     highest = 0.0
     for rate in STEPS:
-        load = await open_loop(served.url, served.requests, rate=rate, seconds=seconds)
-        if load.quantile_ms(0.99) > 250 or load.failed:
+        if not await _kept_up(served, rate, seconds) and not await _kept_up(served, rate, seconds):
             break
         highest = float(rate)
     return highest
+
+
+async def _kept_up(served: Served, rate: int, seconds: float) -> bool:
+    load = await open_loop(served.url, served.requests, rate=rate, seconds=seconds)
+    p99_ms = load.quantile_ms(0.99)
+    print(f"{rate} requests a second: p99 {p99_ms:.0f} ms, {load.failed} of {len(load.latencies_s)} failed", file=sys.stderr)
+    return p99_ms <= 250 and not load.failed

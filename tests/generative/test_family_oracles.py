@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from features.engine import connect
-from features.families import FAMILIES
+from features.families import FAMILIES, vehicle_use
 from tests.lib.histories import BEGIN, day_of, instant
 from tests.lib.made_resources import Row, in_force, opened
 
@@ -184,6 +184,56 @@ def test_findings_are_those_decided_and_known(backend: Any, cases: list[Row], me
     for cutoff in cutoffs:
         for vehicle, values in cases_slowly(rows, cutoff).items():
             agree(met[vehicle, float(cutoff)], values)
+
+
+TYPES = st.lists(st.sampled_from(("H11", "H12", None)), min_size=len(VEHICLES), max_size=len(VEHICLES))
+RELATED = {
+    "relative_distance_30d": "distance_km_30d", "relative_distance_90d": "distance_km_90d",
+    "relative_active_days_30d": "active_days_30d",
+}
+
+
+@FEW
+@given(permits=permits(), days=DAYS_DRIVEN, cutoffs=CUTOFFS, types=TYPES)
+def test_use_is_seen_beside_the_vehicles_of_a_type(
+    backend: Any, permits: list[Row], days: list[Row], cutoffs: list[int], types: list[str | None],
+) -> None:
+    of = dict(zip(VEHICLES, types, strict=True))
+    basic = [Row(f"basic-{vehicle}", 0, 0, {"vehicle_id": vehicle, "vehicle_type": kind}) for vehicle, kind in of.items()]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vehicle_use, "LEAST_OF_TYPE", 2)
+        met = values_of("vehicle_use", backend, {PERMIT: permits, DAY: days, "vehicle_basic": basic}, cutoffs)
+    slowly = {cutoff: activity_slowly({PERMIT: permits, DAY: days}, cutoff) for cutoff in cutoffs}
+    assert met.keys() == {(vehicle, float(cutoff)) for cutoff, found in slowly.items() for vehicle in found}
+    for (vehicle, cutoff), row in met.items():
+        agree(row, {name: beside_slowly(slowly[int(cutoff)], of, vehicle, total) for name, total in RELATED.items()})
+
+
+def test_a_type_of_few_vehicles_says_nothing(backend: Any) -> None:
+    day = {
+        "plate_id": "p0", "distance_km": 10.0, "drive_h": 1.0, "max_cont_drive_h": 1.0, "n_cont_over_4h": 0,
+        "p95_speed_kmh": None, "night_drive_h": 0.0,
+    }
+    basic = Row("basic0", 0, 0, {"vehicle_id": "v0", "vehicle_type": "H11"})
+    rows = {PERMIT: STANDING, DAY: [Row("day0", 40, 41, day)], "vehicle_basic": [basic]}
+    few = values_of("vehicle_use", backend, rows, [50])["v0", 50.0]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vehicle_use, "LEAST_OF_TYPE", 1)
+        alone = values_of("vehicle_use", backend, rows, [50])["v0", 50.0]
+    assert {few[name] for name in RELATED} == {None}
+    assert {alone[name] for name in RELATED} == {1.0}
+
+
+def beside_slowly(
+    found: dict[str, dict[str, float | None]], of: dict[str, str | None], vehicle: str, total: str
+) -> float | None:
+    """A vehicle's total over the mean of those of its type that have one; nothing where they are fewer than two."""
+    values = [totals[total] for other, totals in found.items() if of[vehicle] is not None and of[other] == of[vehicle]]
+    known = [value for value in values if value is not None]
+    own = found[vehicle][total]
+    if own is None or len(known) < 2 or not sum(known):
+        return None
+    return own / (sum(known) / len(known))
 
 
 def test_the_slow_reading_tells_a_wrong_family(backend: Any) -> None:
