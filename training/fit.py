@@ -130,8 +130,13 @@ def fit_members(
 
 
 def _as_many(fitted: list[FittedComponent]) -> list[FittedComponent]:
-    """Return members that all have as many trees as serve their mean loss best, with the losses up to there."""
-    most = int(np.argmin(np.mean([one.losses for one in fitted], axis=0))) + 1
+    """Return members of equally many trees, with the losses up to there.
+
+    The least mean loss says how many trees suit one member, who saw K - 1 of K parts of the groups. Served is the mean of all,
+    which has seen every part and errs less than any: it bears more, K / (K - 1) times as many.
+    """
+    least = int(np.argmin(np.mean([one.losses for one in fitted], axis=0))) + 1
+    most = min(round(least * len(fitted) / (len(fitted) - 1)), len(fitted[0].losses))
     texts = [shortened(one.text, most) for one in fitted]
     return [
         replace(one, text=text, n_trees=text.count("\nTree="), losses=one.losses[:most], best_score=one.losses[most - 1])

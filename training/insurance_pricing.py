@@ -14,7 +14,7 @@ from training.product import ProductTraining
 from training.task import ComponentTask, LineTask, TrainingTask
 from training.windows import Windows
 
-MOTOR_FREQUENCY: Final = {**BRISK, "extra_trees": True, "feature_fraction": 0.5, "n_trees": 450, "together": True}
+MOTOR_FREQUENCY: Final = {**BRISK, "extra_trees": True, "feature_fraction": 0.5, "n_trees": 480, "together": True}
 """Cuts drawn by chance, the best of them taken: less to remember in a claim count, so more inputs may stand for each tree."""
 BAND: Final = Band(low=0.5, high=1.5)
 """Permitted band of the insurer's own pricing coefficient (自主定价系数). [G: reported by trade pages, not by a text read]"""
