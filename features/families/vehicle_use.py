@@ -26,10 +26,10 @@ LEAST_OF_TYPE: Final = 30
 """Vehicles with records of the last days that a type must have for its mean to say something; null below. [A]"""
 _DAY, _PERMIT, _BASIC = "vehicle_day", "vehicle_transport_permit", "vehicle_basic"
 _RELATIVE: Final = (
-    ("relative_distance_30d", "distance_km_30d", "近30日里程与同车型均值之比", "distance in 30 days beside its type", SHORT_D),
-    ("relative_distance_90d", "distance_km_90d", "近90日里程与同车型均值之比", "distance in 90 days beside its type", LONG_D),
-    ("relative_drive_30d", "drive_h_30d", "近30日行驶时长与同车型均值之比", "driving hours in 30 days beside its type", SHORT_D),
-    ("relative_active_days_30d", "active_days_30d", "近30日出车天数与同车型均值之比", "days driven of 30 beside its type", SHORT_D),
+    ("relative_distance_30d", "distance_km_30d", "近30日里程与同车型均值之比", "distance in 30 days relative to its type", SHORT_D),
+    ("relative_distance_90d", "distance_km_90d", "近90日里程与同车型均值之比", "distance in 90 days relative to its type", LONG_D),
+    ("relative_drive_30d", "drive_h_30d", "近30日行驶时长与同车型均值之比", "driving hours in 30 days relative to its type", SHORT_D),
+    ("relative_active_days_30d", "active_days_30d", "近30日出车天数与同车型均值之比", "days driven of 30 relative to its type", SHORT_D),
 )
 """Feature, the total that it relates, names in Chinese and English, window in days."""
 
