@@ -26,12 +26,12 @@ LEAST_OF_TYPE: Final = 30
 """Vehicles with records of the last days that a type must have for its mean to say something; null below. [A]"""
 _DAY, _PERMIT, _BASIC = "vehicle_day", "vehicle_transport_permit", "vehicle_basic"
 _RELATIVE: Final = (
-    ("relative_distance_30d", "distance_km_30d", "近30日里程与同车型均值之比", "distance in 30 days relative to its type", SHORT_D),
-    ("relative_distance_90d", "distance_km_90d", "近90日里程与同车型均值之比", "distance in 90 days relative to its type", LONG_D),
-    ("relative_drive_30d", "drive_h_30d", "近30日行驶时长与同车型均值之比", "driving hours in 30 days relative to its type", SHORT_D),
-    ("relative_active_days_30d", "active_days_30d", "近30日出车天数与同车型均值之比", "days driven of 30 relative to its type", SHORT_D),
+    ("relative_distance_30d", "distance_km_30d", "近30日里程", "distance in 30 days", SHORT_D),
+    ("relative_distance_90d", "distance_km_90d", "近90日里程", "distance in 90 days", LONG_D),
+    ("relative_drive_30d", "drive_h_30d", "近30日行驶时长", "driving hours in 30 days", SHORT_D),
+    ("relative_active_days_30d", "active_days_30d", "近30日出车天数", "days driven of 30", SHORT_D),
 )
-"""Feature, the total that it relates, names in Chinese and English, window in days."""
+"""Feature, the total that it relates, that total in Chinese and English, window in days."""
 
 
 def _expression(known: Known) -> ir.Table:
@@ -60,8 +60,8 @@ FAMILY: Final = Family(
     id="vehicle_use", entity=VEHICLE, resources=(_DAY, _PERMIT, _BASIC), expression=_expression,
     features=tuple(
         Feature(
-            name=name, entity="vehicle", zh=zh, en=en, group="exposure", unit="1", resources=(_DAY, _BASIC), window_d=window,
-            reason_code="R16", sensitivity="location",
+            name=name, entity="vehicle", zh=f"{zh}与同车型均值之比", en=f"{en} relative to its type", group="exposure", unit="1",
+            resources=(_DAY, _BASIC), window_d=window, reason_code="R16", sensitivity="location",
         )
         for name, _, zh, en, window in _RELATIVE
     ),

@@ -144,8 +144,9 @@ def test_members_that_stop_together_have_the_trees_of_the_least_mean_loss_and_th
     assert [len(losses) for losses in alone] == [120] * 3
     assert fitted.components[0].n_trees == 3 * most
     assert fitted.components[0].best_score == pytest.approx(np.mean([losses[most - 1] for losses in alone]))
-    short = {**loose, "together": True, "n_trees": least + 1}
-    assert fit_score(task("rate", members=3), made_up(), seed=7, threads=1, parameters=short).components[0].n_trees == 3 * (least + 1)
+    bounded = {**loose, "together": True, "n_trees": least + 1}
+    again = fit_score(task("rate", members=3), made_up(), seed=7, threads=1, parameters=bounded)
+    assert again.components[0].n_trees == 3 * (least + 1)
 
 
 def test_a_booster_keeps_its_first_trees() -> None:
