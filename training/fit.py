@@ -71,8 +71,8 @@ def fit_score(
         LightGBM parameters over the defaults and the components' own. `n_trees` bounds the boosting and `patience` is
         the number of trees without gain on valid after which it stops; 0 grows exactly `n_trees`, for an outcome so
         noisy that the validation fold cannot tell when to stop. `together`: members of a cross-fitted task all grow
-        `n_trees`, and keep as many as have the least mean loss on the rows that each is blind to. One member's few events
-        stop it early by chance, and a mean of members bears more trees than one. `negative_share`: of the rows without an event
+        `n_trees`, and keep K / (K - 1) times the number that has the least mean loss on the rows that each is blind to, where
+        one member's few events would stop it early by chance. `negative_share`: of the rows without an event
         each member is fitted on a share of its own, with weights that make up for the rest; it stops on all rows.
 
     Raises

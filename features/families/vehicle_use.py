@@ -40,7 +40,8 @@ def _expression(known: Known) -> ir.Table:
     rows = totals(known).inner_join(types, key)
     kind = ["vehicle_type", CUTOFF]
     names = [total for _, total, *_ in _RELATIVE]
-    means = rows.filter(rows.vehicle_type.notnull()).group_by(kind).aggregate(
+    # A vehicle without a type joins no mean, as null equals nothing.
+    means = rows.group_by(kind).aggregate(
         **{f"n_{name}": rows[name].count() for name in names}, **{f"mean_{name}": exact_mean(rows[name]) for name in names}
     )
     beside = rows.left_join(means, kind, rname="m_{name}")

@@ -105,6 +105,7 @@ def activity_slowly(rows: dict[str, list[Row]], cutoff: int) -> dict[str, dict[s
         found[vehicle] = {
             "distance_km_90d": sum(day["distance_km"] for day in every),
             "distance_km_30d": sum(day["distance_km"] for day in recent) if recent else None,
+            "drive_h_30d": sum(day["drive_h"] for day in recent) if recent else None,
             "active_days_30d": float(sum(day["distance_km"] > 0 for day in recent)) if recent else None,
             "max_cont_drive_h_30d": max((day["max_cont_drive_h"] for day in recent), default=None),
             "p95_speed_kmh_90d": sum(speeds) / len(speeds) if speeds else None,
@@ -186,10 +187,14 @@ def test_findings_are_those_decided_and_known(backend: Any, cases: list[Row], me
             agree(met[vehicle, float(cutoff)], values)
 
 
+ONE_DAY = {
+    "plate_id": "p0", "distance_km": 10.0, "drive_h": 1.0, "max_cont_drive_h": 1.0, "n_cont_over_4h": 0,
+    "p95_speed_kmh": None, "night_drive_h": 0.0,
+}
 TYPES = st.lists(st.sampled_from(("H11", "H12", None)), min_size=len(VEHICLES), max_size=len(VEHICLES))
 RELATED = {
     "relative_distance_30d": "distance_km_30d", "relative_distance_90d": "distance_km_90d",
-    "relative_active_days_30d": "active_days_30d",
+    "relative_drive_30d": "drive_h_30d", "relative_active_days_30d": "active_days_30d",
 }
 
 
@@ -210,12 +215,8 @@ def test_use_is_seen_beside_the_vehicles_of_a_type(
 
 
 def test_a_type_of_few_vehicles_says_nothing(backend: Any) -> None:
-    day = {
-        "plate_id": "p0", "distance_km": 10.0, "drive_h": 1.0, "max_cont_drive_h": 1.0, "n_cont_over_4h": 0,
-        "p95_speed_kmh": None, "night_drive_h": 0.0,
-    }
     basic = Row("basic0", 0, 0, {"vehicle_id": "v0", "vehicle_type": "H11"})
-    rows = {PERMIT: STANDING, DAY: [Row("day0", 40, 41, day)], "vehicle_basic": [basic]}
+    rows = {PERMIT: STANDING, DAY: [Row("day0", 40, 41, ONE_DAY)], "vehicle_basic": [basic]}
     few = values_of("vehicle_use", backend, rows, [50])["v0", 50.0]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(vehicle_use, "LEAST_OF_TYPE", 1)
@@ -237,11 +238,7 @@ def beside_slowly(
 
 
 def test_the_slow_reading_tells_a_wrong_family(backend: Any) -> None:
-    day = {
-        "plate_id": "p0", "distance_km": 10.0, "drive_h": 1.0, "max_cont_drive_h": 1.0, "n_cont_over_4h": 0,
-        "p95_speed_kmh": None, "night_drive_h": 0.0,
-    }
-    corrected = [Row("day0", 20, 21, day), Row("day0", 20, 60, {**day, "distance_km": 99.0})]
+    corrected = [Row("day0", 20, 21, ONE_DAY), Row("day0", 20, 60, {**ONE_DAY, "distance_km": 99.0})]
     rows = {PERMIT: STANDING, DAY: corrected}
     assert values_of("vehicle_activity", backend, rows, [50, 70])["v0", 50.0]["distance_km_90d"] == 10.0
     assert activity_slowly(rows, 50)["v0"]["distance_km_90d"] == 10.0
